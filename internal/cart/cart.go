@@ -1,0 +1,110 @@
+// Package cart is the shop's rule book: what a cart is, what may be done to it, and what comes of it.
+//
+// Everything here is plain computation. Loading and saving carts is the business of a [Store]; a
+// [Command] takes a cart as it was and returns the cart as it shall be. Carts are values that nobody
+// changes once made, so they may be shared between goroutines and between callers.
+package cart
+
+import (
+	"slices"
+	"time"
+)
+
+// The limits of what a cart may hold.
+const (
+	MaxLines       = 500       // lines of one cart
+	MaxQuantity    = 1_000_000 // pieces in one line
+	MaxNameLength  = 255       // characters of a product's name
+	MaxCookie      = 255       // characters of a guest's cookie
+	MaxCartsAsked  = 200       // carts in one answer
+	DefaultListing = 50        // carts in one answer where the caller names no limit
+)
+
+// Cart is what one owner means to buy from one company. Treat it as immutable: commands return a
+// changed copy.
+type Cart struct {
+	ID        int64
+	CompanyID int64
+	// UserID and Cookie are the owner as stored. Both nil, or values that no owner can have, occur in
+	// carts of the Python service only; [Cart.Owner] tells whose cart it is.
+	UserID    *int64
+	Cookie    *string
+	Status    Status
+	CreatedAt time.Time
+	UpdatedAt time.Time
+	// Version starts at 1 and grows with every change; a cart is saved only over the version loaded.
+	Version int64
+	// Rival says, of a LOCKED cart only, that its owner has an ACTIVE cart at the same company.
+	Rival bool
+	// Items are the lines, in the order in which their products were first added.
+	Items []Item
+}
+
+// Item is one line of a cart; ProductID identifies it there.
+type Item struct {
+	ProductID int64
+	Name      string
+	Price     Money // of one piece
+	Quantity  int64
+}
+
+// Owner returns whose cart it is: the user if there is one, else the guest, else nobody.
+func (c *Cart) Owner() Owner {
+	switch {
+	case c.UserID != nil:
+		return User(*c.UserID)
+	case c.Cookie != nil:
+		return Guest(*c.Cookie)
+	default:
+		return Owner{}
+	}
+}
+
+// Total returns the exact sum of price × quantity over all lines, as a decimal with two digits.
+func (c *Cart) Total() string { return total(c.Items) }
+
+// line returns the index of the product's line, or -1.
+func (c *Cart) line(productID int64) int {
+	return slices.IndexFunc(c.Items, Item{ProductID: productID}.sameProduct)
+}
+
+// withItems returns a copy with other lines, one version on.
+func (c *Cart) withItems(items []Item) *Cart {
+	next := *c
+	next.Items = items
+	next.Version++
+	return &next
+}
+
+// put returns the cart with the item added at the end or, where its product is in the cart already,
+// in that product's place.
+func (c *Cart) put(item Item) (*Cart, error) {
+	if c.Status != Active {
+		return nil, errNotActive(c)
+	}
+	at := c.line(item.ProductID)
+	switch {
+	case at < 0 && len(c.Items) >= MaxLines:
+		return nil, errFull
+	case at < 0:
+		// Clip, so that two carts grown from this one never share a backing array.
+		return c.withItems(append(slices.Clip(c.Items), item)), nil
+	case c.Items[at] == item:
+		return c, nil
+	}
+	items := slices.Clone(c.Items)
+	items[at] = item
+	return c.withItems(items), nil
+}
+
+// remove returns the cart without the product's line.
+func (c *Cart) remove(productID int64) (*Cart, error) {
+	if c.Status != Active {
+		return nil, errNotActive(c)
+	}
+	at := c.line(productID)
+	if at < 0 {
+		return nil, errNoLine(productID)
+	}
+	return c.withItems(slices.Concat(c.Items[:at], c.Items[at+1:])), nil
+}

@@ -1,0 +1,218 @@
+package cart
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// Command is something that is to be done to one cart.
+type Command interface {
+	// Ref names the cart.
+	Ref() Ref
+	// Validate checks each field by itself; its error is CodeInvalid and names all that are wrong.
+	Validate() error
+	// Apply returns the cart as it shall be: c itself where nothing changes, otherwise a copy at a
+	// later version. A nil c means that there is no such cart. A cart that comes out without lines
+	// where it had some has ceased to be and is to be deleted. Errors are CodeNotFound, CodeNotAllowed
+	// or CodeNotActive.
+	Apply(c *Cart) (*Cart, error)
+}
+
+// Upsert finds the owner's ACTIVE cart at the company, or makes an empty one.
+type Upsert struct {
+	CompanyID int64
+	Owner     Owner
+}
+
+// AddItem puts a line into the owner's ACTIVE cart at the company, and makes the cart where there is
+// none. A product that is already there gets the new name, price and quantity.
+type AddItem struct {
+	CompanyID int64
+	Owner     Owner
+	Item      Item
+}
+
+// PutItem is AddItem for a cart that is named by its id.
+type PutItem struct {
+	CartID int64
+	Item   Item
+}
+
+// SetQuantity changes the quantity of a line; 0 and less remove it.
+type SetQuantity struct {
+	CartID    int64
+	ProductID int64
+	Quantity  int64
+}
+
+// RemoveItem takes a line out.
+type RemoveItem struct {
+	CartID    int64
+	ProductID int64
+}
+
+// SetStatus moves a cart on. The same status again changes nothing.
+type SetStatus struct {
+	CartID int64
+	Status Status
+}
+
+// Ref names the owner's ACTIVE cart.
+func (u Upsert) Ref() Ref { return ActiveOf(u.CompanyID, u.Owner) }
+
+// Ref names the owner's ACTIVE cart.
+func (a AddItem) Ref() Ref { return ActiveOf(a.CompanyID, a.Owner) }
+
+// Ref names the cart by id.
+func (p PutItem) Ref() Ref { return ByID(p.CartID) }
+
+// Ref names the cart by id.
+func (s SetQuantity) Ref() Ref { return ByID(s.CartID) }
+
+// Ref names the cart by id.
+func (r RemoveItem) Ref() Ref { return ByID(r.CartID) }
+
+// Ref names the cart by id.
+func (s SetStatus) Ref() Ref { return ByID(s.CartID) }
+
+// Apply implements [Command].
+func (u Upsert) Apply(c *Cart) (*Cart, error) {
+	if c != nil {
+		return c, nil
+	}
+	userID, cookie := u.Owner.stored()
+	return &Cart{CompanyID: u.CompanyID, UserID: userID, Cookie: cookie, Status: Active, Version: 1}, nil
+}
+
+// Apply implements [Command].
+func (a AddItem) Apply(c *Cart) (*Cart, error) {
+	if c == nil {
+		created, err := Upsert{CompanyID: a.CompanyID, Owner: a.Owner}.Apply(nil)
+		if err != nil {
+			return nil, err
+		}
+		created.Items = []Item{a.Item}
+		return created, nil
+	}
+	return c.put(a.Item)
+}
+
+// Apply implements [Command].
+func (p PutItem) Apply(c *Cart) (*Cart, error) {
+	if c == nil {
+		return nil, ErrNotFound
+	}
+	return c.put(p.Item)
+}
+
+// Apply implements [Command].
+func (s SetQuantity) Apply(c *Cart) (*Cart, error) {
+	if c == nil {
+		return nil, ErrNotFound
+	}
+	if s.Quantity <= 0 {
+		return c.remove(s.ProductID)
+	}
+	at := c.line(s.ProductID)
+	if at < 0 && c.Status == Active {
+		return nil, errNoLine(s.ProductID)
+	}
+	if at < 0 {
+		return nil, errNotActive(c)
+	}
+	item := c.Items[at]
+	item.Quantity = s.Quantity
+	return c.put(item)
+}
+
+// Apply implements [Command].
+func (r RemoveItem) Apply(c *Cart) (*Cart, error) {
+	if c == nil {
+		return nil, ErrNotFound
+	}
+	return c.remove(r.ProductID)
+}
+
+// Apply implements [Command].
+func (s SetStatus) Apply(c *Cart) (*Cart, error) {
+	switch {
+	case c == nil:
+		return nil, ErrNotFound
+	case c.Status == s.Status:
+		return c, nil
+	case len(c.Items) == 0:
+		return nil, errEmpty
+	case !c.Status.mayBecome(s.Status):
+		return nil, errTransition(c.Status, s.Status)
+	case s.Status == Active && c.Rival:
+		return nil, errHasRival
+	}
+	next := *c
+	next.Status = s.Status
+	next.Rival = false
+	next.Version++
+	return &next, nil
+}
+
+// Validate implements [Command].
+func (u Upsert) Validate() error {
+	return Invalid(checkID("company_id", u.CompanyID), u.Owner.validate())
+}
+
+// Validate implements [Command].
+func (a AddItem) Validate() error {
+	return Invalid(checkID("company_id", a.CompanyID), a.Owner.validate(), a.Item.validate())
+}
+
+// Validate implements [Command].
+func (p PutItem) Validate() error {
+	return Invalid(checkID("cart_id", p.CartID), p.Item.validate())
+}
+
+// Validate implements [Command].
+func (s SetQuantity) Validate() error {
+	return Invalid(checkID("cart_id", s.CartID), checkID("product_id", s.ProductID), check("quantity", s.Quantity <= MaxQuantity))
+}
+
+// Validate implements [Command].
+func (r RemoveItem) Validate() error {
+	return Invalid(checkID("cart_id", r.CartID), checkID("product_id", r.ProductID))
+}
+
+// Validate implements [Command].
+func (s SetStatus) Validate() error {
+	_, err := ParseStatus(int64(s.Status))
+	return Invalid(checkID("cart_id", s.CartID), err)
+}
+
+func (o Owner) validate() error {
+	switch {
+	case o.IsNobody():
+		return InvalidField("owner")
+	case o.UserID == 0:
+		return check("cookie", ValidCookie(o.Cookie))
+	default:
+		return checkID("user_id", o.UserID)
+	}
+}
+
+func (i Item) validate() error {
+	name := utf8.ValidString(i.Name) && !strings.ContainsRune(i.Name, 0)
+	length := utf8.RuneCountInString(i.Name)
+	return Invalid(
+		checkID("product_id", i.ProductID),
+		check("name", name && length >= 1 && length <= MaxNameLength),
+		check("price", i.Price >= 0 && i.Price <= MaxPrice),
+		check("quantity", i.Quantity >= 1 && i.Quantity <= MaxQuantity),
+	)
+}
+
+func checkID(field string, id int64) error { return check(field, id > 0) }
+
+// check returns an error about the field unless ok; a plain nil keeps the happy path free of work.
+func check(field string, ok bool) error {
+	if ok {
+		return nil
+	}
+	return InvalidField(field)
+}

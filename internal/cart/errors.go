@@ -1,0 +1,159 @@
+package cart
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Code says what kind of failure an [Error] is. Each transport maps codes in one table.
+type Code uint8
+
+// The kinds of failure.
+const (
+	CodeInternal       Code = iota // a bug, or a store that answers what it never should
+	CodeInvalid                    // the request breaks a limit; Fields names where
+	CodeNotFound                   // no such cart or line
+	CodeNotAllowed                 // the status cannot change so, or the cart is empty
+	CodeNotActive                  // the lines of the cart cannot change, or no more fit
+	CodeConflict                   // others changed the cart again and again; nothing was done
+	CodeOverloaded                 // too much work is waiting; nothing was done
+	CodeUnavailable                // the store is out of reach; nothing was done, repeating may help
+	CodeOutcomeUnknown             // the store went away at COMMIT; repeating is safe and will tell
+	CodeRefused                    // the store refused a whole Save for its data; nothing was done
+)
+
+// Error is a failure with a public half, for the caller, and a private one, for the log.
+type Error struct {
+	Code   Code
+	Detail string       // a sentence for the caller
+	Fields []FieldError // which fields are at fault; only with CodeInvalid
+	Cause  error        // for the log; never shown to callers
+}
+
+// FieldError names a field of a request and says what it may hold.
+type FieldError struct {
+	Field  string
+	Detail string
+}
+
+// Error returns the public half and the cause: fit for logs, not for callers.
+func (e *Error) Error() string {
+	if e.Cause == nil {
+		return e.Detail
+	}
+	return e.Detail + ": " + e.Cause.Error()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// CodeOf returns the code of the first [Error] in err's tree; CodeInternal where there is none.
+func CodeOf(err error) Code {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Code
+	}
+	return CodeInternal
+}
+
+// Failures that carry nothing but themselves.
+var (
+	ErrNotFound   = &Error{Code: CodeNotFound, Detail: "There is no such cart."}
+	ErrConflict   = &Error{Code: CodeConflict, Detail: "The cart is being changed by others at the same time. Please try again."}
+	ErrOverloaded = &Error{Code: CodeOverloaded, Detail: "Too much work is waiting. Please try again in a moment."}
+
+	errFull     = &Error{Code: CodeNotActive, Detail: fmt.Sprintf("The cart already has %d lines; no more fit.", MaxLines)}
+	errEmpty    = &Error{Code: CodeNotAllowed, Detail: "The cart is empty; its status cannot change."}
+	errHasRival = &Error{Code: CodeNotAllowed, Detail: "The owner has another ACTIVE cart at this company."}
+)
+
+// Unavailable is the failure of a store that could not be asked; nothing was done.
+func Unavailable(cause error) *Error {
+	return &Error{Code: CodeUnavailable, Detail: "The database is out of reach. Please try again in a moment.", Cause: cause}
+}
+
+// OutcomeUnknown is the failure of a store that was asked to save and never answered.
+func OutcomeUnknown(cause error) *Error {
+	return &Error{
+		Code:   CodeOutcomeUnknown,
+		Detail: "The database did not confirm the change, which may or may not have been made. Repeating the request is safe.",
+		Cause:  cause,
+	}
+}
+
+// Refused is the failure of a Save whose data the database did not take; nothing was done.
+func Refused(cause error) *Error {
+	return &Error{Code: CodeRefused, Detail: "The database refused the change.", Cause: cause}
+}
+
+func errNotActive(c *Cart) *Error {
+	return &Error{Code: CodeNotActive, Detail: fmt.Sprintf("The cart is %s; only the lines of an ACTIVE cart can change.", c.Status)}
+}
+
+func errNoLine(productID int64) *Error {
+	return &Error{Code: CodeNotFound, Detail: fmt.Sprintf("The cart has no product %d.", productID)}
+}
+
+func errTransition(from, to Status) *Error {
+	return &Error{Code: CodeNotAllowed, Detail: fmt.Sprintf("A cart that is %s cannot become %s.", from, to)}
+}
+
+const holdsID = "a whole number from 1 to 9223372036854775807"
+
+// holds says what each field of a request may hold.
+var holds = map[string]string{
+	"cart_id":    holdsID,
+	"company_id": holdsID,
+	"user_id":    holdsID,
+	"product_id": holdsID,
+	"cookie":     fmt.Sprintf("1 to %d printable ASCII characters without spaces, quotes, commas, semicolons or backslashes", MaxCookie),
+	"owner":      "a user_id or a cookie",
+	"name":       fmt.Sprintf("a text of 1 to %d characters in UTF-8, none of them NUL", MaxNameLength),
+	"price":      fmt.Sprintf(`a decimal in a string with at most two decimals, from "0" to "%s"`, MaxPrice),
+	"quantity":   fmt.Sprintf("a whole number from 1 to %d", MaxQuantity),
+	"status":     "1 (ACTIVE), 2 (LOCKED), 3 (CHECKED_OUT) or 4 (CANCELLED)",
+	"limit":      fmt.Sprintf("a whole number from 1 to %d", MaxCartsAsked),
+	"offset":     "a whole number from 0 to 2147483647",
+	"ids":        fmt.Sprintf("a list of at most %d ids, each %s", MaxCartsAsked, holdsID),
+}
+
+// InvalidField returns a CodeInvalid failure that names each field and what it may hold.
+func InvalidField(fields ...string) *Error {
+	list := make([]FieldError, len(fields))
+	for i, f := range fields {
+		detail := "The field is not valid."
+		if h, ok := holds[f]; ok {
+			detail = "Must be " + h + "."
+		}
+		list[i] = FieldError{Field: f, Detail: detail}
+	}
+	return invalid(list)
+}
+
+// Invalid merges failures of single fields into one that names them all; nil where there is none.
+// Anything that is not a CodeInvalid failure is returned as it is.
+func Invalid(errs ...error) error {
+	var fields []FieldError
+	for _, err := range errs {
+		if err == nil {
+			continue
+		}
+		e, ok := errors.AsType[*Error](err)
+		if !ok || e.Code != CodeInvalid {
+			return err
+		}
+		fields = append(fields, e.Fields...)
+	}
+	if len(fields) == 0 {
+		return nil
+	}
+	return invalid(fields)
+}
+
+func invalid(fields []FieldError) *Error {
+	parts := make([]string, len(fields))
+	for i, f := range fields {
+		parts[i] = f.Field + ": " + strings.TrimSuffix(strings.ToLower(f.Detail[:1])+f.Detail[1:], ".")
+	}
+	return &Error{Code: CodeInvalid, Detail: "The request is not valid: " + strings.Join(parts, "; ") + ".", Fields: fields}
+}

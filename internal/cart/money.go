@@ -1,0 +1,92 @@
+package cart
+
+import (
+	"math/big"
+	"math/bits"
+	"strconv"
+)
+
+// Money is an amount in minor units (cents). Negative amounts occur in carts of the Python service.
+type Money int64
+
+// MaxPrice is the highest price of one piece, 99999999.99: what numeric(10,2) holds.
+const MaxPrice Money = 99_999_999_99
+
+// ParsePrice reads a price: digits, and at most two more after a point; 0 to [MaxPrice]. Signs, spaces,
+// exponents and digits of other scripts are refused. An error is about the field "price".
+func ParsePrice(s string) (Money, error) {
+	whole, decimals := 0, -1 // digits before the point, and after it (-1: no point yet)
+	var m Money
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case c == '.' && decimals < 0 && whole > 0:
+			decimals = 0
+			continue
+		case c < '0' || c > '9':
+			return 0, InvalidField("price")
+		case decimals >= 0:
+			decimals++
+		default:
+			whole++
+		}
+		if whole > 8 || decimals > 2 {
+			return 0, InvalidField("price")
+		}
+		m = m*10 + Money(c-'0')
+	}
+	switch {
+	case whole == 0 || decimals == 0:
+		return 0, InvalidField("price")
+	case decimals < 0:
+		m *= 100
+	case decimals == 1:
+		m *= 10
+	}
+	return m, nil
+}
+
+// String prints the amount as a decimal with two digits.
+func (m Money) String() string {
+	return string(m.Append(make([]byte, 0, 24)))
+}
+
+// Append appends what String returns to b.
+func (m Money) Append(b []byte) []byte {
+	abs := uint64(m)
+	if m < 0 {
+		b = append(b, '-')
+		abs = -abs
+	}
+	b = strconv.AppendUint(b, abs/100, 10)
+	return append(b, '.', byte('0'+abs%100/10), byte('0'+abs%10))
+}
+
+// total sums the lines. Within today's limits the sum fits 63 bits; carts of the Python service may
+// hold more lines and larger quantities, so a sum that does not fit is made again with big integers.
+func total(items []Item) string {
+	var sum uint64
+	for _, i := range items {
+		hi, line := bits.Mul64(uint64(i.Price), uint64(i.Quantity))
+		next, carry := bits.Add64(sum, line, 0)
+		if i.Price < 0 || i.Quantity < 0 || hi|carry != 0 || next > 1<<63-1 {
+			return bigTotal(items)
+		}
+		sum = next
+	}
+	return Money(sum).String()
+}
+
+func bigTotal(items []Item) string {
+	sum := new(big.Int)
+	for _, i := range items {
+		sum.Add(sum, new(big.Int).Mul(big.NewInt(int64(i.Price)), big.NewInt(i.Quantity)))
+	}
+	sign := ""
+	if sum.Sign() < 0 {
+		sign = "-"
+	}
+	whole, cents := sum.Abs(sum).QuoRem(sum, big.NewInt(100), new(big.Int))
+	c := cents.Int64()
+	return sign + whole.String() + "." + string([]byte{byte('0' + c/10), byte('0' + c%10)})
+}

@@ -1,0 +1,79 @@
+package cart
+
+import (
+	"context"
+	"time"
+)
+
+// Ref names one cart: by its id, or as the ACTIVE cart that an owner has at a company. Refs can be
+// compared with ==.
+type Ref struct {
+	ID        int64 // > 0: by id
+	CompanyID int64
+	Owner     Owner
+}
+
+// ByID names the cart with that id.
+func ByID(id int64) Ref { return Ref{ID: id} }
+
+// ActiveOf names the owner's ACTIVE cart at the company.
+func ActiveOf(companyID int64, owner Owner) Ref { return Ref{CompanyID: companyID, Owner: owner} }
+
+// Listing asks for carts of a user.
+type Listing struct {
+	UserID    int64
+	CompanyID int64  // 0: any
+	Status    Status // 0: any
+	Limit     int64  // 1 to [MaxCartsAsked]
+	Offset    int64  // carts to leave out first
+}
+
+// Validate checks each field by itself; its error is CodeInvalid and names all that are wrong.
+func (l Listing) Validate() error {
+	return Invalid(
+		checkID("user_id", l.UserID),
+		check("company_id", l.CompanyID >= 0),
+		check("status", l.Status >= 0 && l.Status <= Cancelled),
+		check("limit", l.Limit >= 1 && l.Limit <= MaxCartsAsked),
+		check("offset", l.Offset >= 0 && l.Offset <= 1<<31-1),
+	)
+}
+
+// Saved is what became of one [Change].
+type Saved struct {
+	// OK is false when the cart was no longer at the version that the change is for, or its owner has
+	// got another ACTIVE cart meanwhile. Nothing of the change was made then.
+	OK bool
+	// ID, CreatedAt and UpdatedAt are as stored; ID and CreatedAt are set for created carts only.
+	ID        int64
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// Store keeps carts. Its methods may be called by many goroutines at once. All errors are of type
+// *[Error]: CodeUnavailable where nothing was done, and otherwise as each method says.
+type Store interface {
+	// Load returns, for each ref, the cart that it names, or nil where there is none: carts of any
+	// status and without lines too. Two refs may name one cart and then get the same one. All carts are
+	// read at one moment, each with its lines in order.
+	Load(ctx context.Context, refs []Ref) ([]*Cart, error)
+
+	// Save makes the changes and returns what became of each, in their order. Every change is made
+	// whole or not at all; one that is not OK does not hinder the others. No two changes are for one
+	// cart or one owner and company. When Save returns no error, what is OK is committed and durable.
+	//
+	// CodeConflict: a concurrent change, such as another ACTIVE cart of one of the owners, made the
+	// database refuse them all; CodeRefused: the data of some change did; nothing was done.
+	// CodeOutcomeUnknown: the database went away at COMMIT; either all that would have been
+	// OK was done, or nothing.
+	Save(ctx context.Context, changes []Change) ([]Saved, error)
+
+	// List returns carts of a user that have lines, newest id first.
+	List(ctx context.Context, l Listing) ([]*Cart, error)
+
+	// Ping reports whether the store can be asked.
+	Ping(ctx context.Context) error
+
+	// Close ends all connections. No method may be called afterwards.
+	Close() error
+}

@@ -1,0 +1,211 @@
+package commit
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sellio/sellio-cart/internal/cart"
+)
+
+// job is one caller's request on its way through a lane.
+type job[Q, A any] struct {
+	in       Q
+	state    atomic.Int32
+	attempts int // how often it has run without coming to an end
+	out      A
+	err      error
+	done     chan struct{} // closed once out and err are set
+}
+
+// The states of a job. A caller that gives up and a lane that begins a batch both want to move it on
+// from waiting; the first one wins.
+const (
+	waiting int32 = iota
+	begun
+	abandoned
+)
+
+func (j *job[Q, A]) answer(out A, err error) {
+	j.out, j.err = out, err
+	close(j.done)
+}
+
+// lanes are bounded queues, each with one goroutine that takes what waits in its queue, batch by batch.
+type lanes[Q, A any] struct {
+	queues []chan *job[Q, A]
+	size   int
+	late   func(error) *cart.Error
+	run    func(context.Context, []*job[Q, A]) []*job[Q, A]
+
+	timeout time.Duration
+	ctx     context.Context // of all batches
+	cancel  context.CancelFunc
+
+	mu      sync.RWMutex // held for reading while a job is put into a queue
+	stopped bool
+	running sync.WaitGroup
+}
+
+// startLanes starts n lanes with batches of up to size jobs. run gets a batch and either answers each
+// job or returns it, to be run again. late makes the error of a caller that gave up after its batch
+// had begun.
+func startLanes[Q, A any](n, size int, o Options, late func(error) *cart.Error,
+	run func(context.Context, []*job[Q, A]) []*job[Q, A],
+) *lanes[Q, A] {
+	l := &lanes[Q, A]{queues: make([]chan *job[Q, A], n), size: size, late: late, run: run, timeout: o.Timeout}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	for i := range l.queues {
+		queue := make(chan *job[Q, A], (o.QueueSize+n-1)/n)
+		l.queues[i] = queue
+		l.running.Go(func() { l.serve(queue) })
+	}
+	return l
+}
+
+// do puts the request into the lane of the hash and waits for its answer.
+func (l *lanes[Q, A]) do(ctx context.Context, hash uint64, in Q) (A, error) {
+	var none A
+	if err := ctx.Err(); err != nil {
+		return none, cart.Unavailable(err)
+	}
+	j := &job[Q, A]{in: in, done: make(chan struct{})}
+	if err := l.put(hash, j); err != nil {
+		return none, err
+	}
+	select {
+	case <-j.done:
+		return j.out, j.err
+	case <-ctx.Done():
+		if j.state.CompareAndSwap(waiting, abandoned) {
+			return none, cart.Unavailable(ctx.Err())
+		}
+		return none, l.late(ctx.Err())
+	}
+}
+
+func (l *lanes[Q, A]) put(hash uint64, j *job[Q, A]) error {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.stopped {
+		return errStopped
+	}
+	select {
+	case l.queues[hash%uint64(len(l.queues))] <- j:
+		return nil
+	default:
+		return cart.ErrOverloaded
+	}
+}
+
+var errStopped = &cart.Error{Code: cart.CodeUnavailable, Detail: "The service is shutting down. Please try again in a moment."}
+
+// serve runs a lane until its queue is closed and empty.
+func (l *lanes[Q, A]) serve(queue <-chan *job[Q, A]) {
+	var again []*job[Q, A]
+	for {
+		batch, open := l.next(queue, again)
+		if len(batch) > 0 {
+			again = l.runBatch(batch)
+		} else if again = nil; !open {
+			return
+		}
+	}
+}
+
+// next waits for the first job of a batch and adds what else is waiting. Jobs that run again come
+// first; if nothing else arrives they wait a moment, so that whoever they conflicted with can finish.
+func (l *lanes[Q, A]) next(queue <-chan *job[Q, A], again []*job[Q, A]) (batch []*job[Q, A], open bool) {
+	for _, j := range again {
+		batch = begin(batch, j)
+	}
+	if len(batch) > 0 {
+		pause := time.NewTimer(backoff(batch[0].attempts))
+		defer pause.Stop()
+		select {
+		case j, open := <-queue:
+			if !open {
+				return batch, false
+			}
+			batch = begin(batch, j)
+		case <-pause.C:
+		}
+	} else {
+		j, open := <-queue
+		if !open {
+			return nil, false
+		}
+		batch = begin(batch, j)
+	}
+	for len(batch) < l.size {
+		select {
+		case j, open := <-queue:
+			if !open {
+				return batch, false
+			}
+			batch = begin(batch, j)
+		default:
+			return batch, true
+		}
+	}
+	return batch, true
+}
+
+// begin adds the job to the batch unless its caller has given up.
+func begin[Q, A any](batch []*job[Q, A], j *job[Q, A]) []*job[Q, A] {
+	if !j.state.CompareAndSwap(waiting, begun) {
+		return batch
+	}
+	return append(batch, j)
+}
+
+// backoff is how long a job rests before it runs again: at random, up to 1 ms after the first
+// attempt, doubling to 32 ms.
+func backoff(attempts int) time.Duration {
+	return rand.N(time.Millisecond << min(attempts, 5))
+}
+
+func (l *lanes[Q, A]) runBatch(batch []*job[Q, A]) (again []*job[Q, A]) {
+	ctx, cancel := context.WithTimeout(l.ctx, l.timeout)
+	defer cancel()
+	again = l.run(ctx, batch)
+	for _, j := range again {
+		j.attempts++
+		j.state.Store(waiting)
+	}
+	return again
+}
+
+// stop refuses further jobs; the lanes end when they have done what is waiting.
+func (l *lanes[Q, A]) stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped {
+		return
+	}
+	l.stopped = true
+	for _, q := range l.queues {
+		close(q)
+	}
+}
+
+// wait returns when all lanes have ended. When ctx ends first it cancels what they are doing, waits for
+// them to notice, and returns ctx's error.
+func (l *lanes[Q, A]) wait(ctx context.Context) error {
+	ended := make(chan struct{})
+	go func() {
+		l.running.Wait()
+		close(ended)
+	}()
+	defer l.cancel()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		l.cancel()
+		<-ended
+		return ctx.Err()
+	}
+}

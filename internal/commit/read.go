@@ -1,0 +1,68 @@
+package commit
+
+import (
+	"context"
+
+	"github.com/sellio/sellio-cart/internal/cart"
+)
+
+// reader runs batches of reads.
+type reader struct{ store cart.Store }
+
+type (
+	read = job[[]cart.Ref, []*cart.Cart]
+	list = job[cart.Listing, []*cart.Cart]
+)
+
+// load answers each job with the carts that its refs name, nil where there is none.
+func (r *reader) load(ctx context.Context, batch []*read) []*read {
+	refs := batch[0].in
+	if len(batch) > 1 {
+		refs = distinct(batch)
+	}
+	carts, err := r.store.Load(ctx, refs)
+	if err != nil {
+		for _, j := range batch {
+			j.answer(nil, err)
+		}
+		return nil
+	}
+	if len(batch) == 1 {
+		batch[0].answer(carts, nil)
+		return nil
+	}
+	found := make(map[cart.Ref]*cart.Cart, len(refs))
+	for i, ref := range refs {
+		found[ref] = carts[i]
+	}
+	for _, j := range batch {
+		out := make([]*cart.Cart, len(j.in))
+		for i, ref := range j.in {
+			out[i] = found[ref]
+		}
+		j.answer(out, nil)
+	}
+	return nil
+}
+
+// distinct returns what the jobs ask for, each ref once.
+func distinct(batch []*read) []cart.Ref {
+	seen := make(map[cart.Ref]bool, len(batch))
+	refs := make([]cart.Ref, 0, len(batch))
+	for _, j := range batch {
+		for _, ref := range j.in {
+			if !seen[ref] {
+				seen[ref] = true
+				refs = append(refs, ref)
+			}
+		}
+	}
+	return refs
+}
+
+func (r *reader) list(ctx context.Context, batch []*list) []*list {
+	for _, j := range batch {
+		j.answer(r.store.List(ctx, j.in))
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+// Package commit stands between the callers and a [cart.Store]. What waits for the same lane while
+// the lane is busy goes into its next batch: commands are loaded, applied and saved together (group
+// commit), reads are loaded together. So the work of the store grows with the number of batches, not
+// of callers, and batches grow with pressure. Nobody waits for a batch to fill.
+package commit
+
+import (
+	"context"
+	"hash/maphash"
+	"log/slog"
+	"time"
+
+	"github.com/sellio/sellio-cart/internal/cart"
+)
+
+// Options are the sizes of a [Service]. Each must be at least 1.
+type Options struct {
+	WriteLanes int           // batches of commands under way at once
+	ReadLanes  int           // batches of reads under way at once; and again as many listings
+	BatchSize  int           // most commands, or reads, in a batch
+	QueueSize  int           // most commands waiting; and again reads, and listings
+	Timeout    time.Duration // for one batch
+	Logger     *slog.Logger
+}
+
+// Service runs commands and reads against a store. Its methods may be called by many goroutines at
+// once. Their errors are those of [cart.Command] and [cart.Store], and:
+// CodeOverloaded where a queue is full, CodeConflict where others kept changing the cart, and
+// CodeUnavailable or CodeOutcomeUnknown, with the context's error as its cause, for a caller whose
+// context ended first.
+type Service struct {
+	seed   maphash.Seed
+	writes *lanes[cart.Command, *cart.Cart]
+	reads  *lanes[[]cart.Ref, []*cart.Cart]
+	lists  *lanes[cart.Listing, []*cart.Cart]
+}
+
+// New starts the lanes of a service over the store. Close ends them.
+func New(store cart.Store, o Options) *Service {
+	w := &writer{store: store, log: o.Logger}
+	r := &reader{store: store}
+	return &Service{
+		seed:   maphash.MakeSeed(),
+		writes: startLanes(o.WriteLanes, o.BatchSize, o, cart.OutcomeUnknown, w.run),
+		reads:  startLanes(o.ReadLanes, o.BatchSize, o, cart.Unavailable, r.load),
+		lists:  startLanes(o.ReadLanes, 1, o, cart.Unavailable, r.list),
+	}
+}
+
+// Do runs a valid command and returns the cart as the command left it. It returns after COMMIT; a
+// command that changes nothing commits nothing. A caller whose context ends before the command's
+// batch begins is left out of it.
+func (s *Service) Do(ctx context.Context, cmd cart.Command) (*cart.Cart, error) {
+	// Commands on one cart meet in one lane, where they do not conflict.
+	return s.writes.do(ctx, maphash.Comparable(s.seed, cmd.Ref()), cmd)
+}
+
+// Get returns the cart if it has lines, and otherwise [cart.ErrNotFound].
+func (s *Service) Get(ctx context.Context, ref cart.Ref) (*cart.Cart, error) {
+	found, err := s.load(ctx, []cart.Ref{ref})
+	switch {
+	case err != nil:
+		return nil, err
+	case found[0] == nil || len(found[0].Items) == 0:
+		return nil, cart.ErrNotFound
+	}
+	return found[0], nil
+}
+
+// GetMany returns the carts with these ids that have lines, in the order asked, each of them once.
+func (s *Service) GetMany(ctx context.Context, ids []int64) ([]*cart.Cart, error) {
+	refs := make([]cart.Ref, 0, len(ids))
+	asked := make(map[int64]bool, len(ids))
+	for _, id := range ids {
+		if !asked[id] {
+			asked[id] = true
+			refs = append(refs, cart.ByID(id))
+		}
+	}
+	if len(refs) == 0 {
+		return nil, nil
+	}
+	found, err := s.load(ctx, refs)
+	if err != nil {
+		return nil, err
+	}
+	carts := make([]*cart.Cart, 0, len(found))
+	for _, c := range found {
+		if c != nil && len(c.Items) > 0 {
+			carts = append(carts, c)
+		}
+	}
+	return carts, nil
+}
+
+// List returns carts of a user that have lines, newest id first.
+func (s *Service) List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error) {
+	return s.lists.do(ctx, maphash.Comparable(s.seed, l), l)
+}
+
+func (s *Service) load(ctx context.Context, refs []cart.Ref) ([]*cart.Cart, error) {
+	return s.reads.do(ctx, maphash.Comparable(s.seed, refs[0]), refs)
+}
+
+// Close lets the lanes finish what was accepted, and returns when they have, or with ctx's error when
+// ctx ends first; what is under way is cancelled then. Calls that come later are refused.
+func (s *Service) Close(ctx context.Context) error {
+	s.writes.stop()
+	s.reads.stop()
+	s.lists.stop()
+	for _, wait := range []func(context.Context) error{s.writes.wait, s.reads.wait, s.lists.wait} {
+		if err := wait(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,251 @@
+package commit_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/commit"
+)
+
+var discard = slog.New(slog.DiscardHandler)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func add(user, product int64) cart.AddItem {
+	return cart.AddItem{CompanyID: 1, Owner: cart.User(user), Item: cart.Item{ProductID: product, Name: "x", Price: 100, Quantity: 1}}
+}
+
+// holder is the user whose command occupies a lane until a test opens the gate.
+const holder = 1000
+
+// hold makes the holder's command wait for open in its load, and starts it.
+func hold(t *testing.T, s *commit.Service, m *memory) (open func()) {
+	t.Helper()
+	gate := make(chan struct{})
+	m.beforeLoad = func(ctx context.Context, refs []cart.Ref) error {
+		if refs[0].Owner.UserID == holder {
+			select {
+			case <-gate:
+			case <-ctx.Done():
+				return cart.Unavailable(ctx.Err())
+			}
+		}
+		return nil
+	}
+	go s.Do(context.Background(), add(holder, 1)) //nolint:errcheck // how it ends is not what the tests are about
+	synctest.Wait()
+	return sync.OnceFunc(func() { close(gate) })
+}
+
+// calls starts n calls, and returns when each of them waits for something. Then wait returns what they
+// came to.
+func calls(n int, call func(i int) error) (wait func() []error) {
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { errs[i] = call(i) })
+	}
+	synctest.Wait()
+	return func() []error {
+		wg.Wait()
+		return errs
+	}
+}
+
+func TestCommandsThatWaitShareOneLoadAndOneSave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		s := start(t, m)
+		open := hold(t, s, m)
+		wait := calls(40, func(i int) error {
+			c, err := s.Do(t.Context(), add(int64(i%4+1), int64(i+1)))
+			if err == nil && (c.ID == 0 || c.CreatedAt.IsZero() || c.UpdatedAt.IsZero()) {
+				return fmt.Errorf("answered with an unfinished cart: %+v", c)
+			}
+			return err
+		})
+		open()
+		for _, err := range wait() {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		if len(m.loads) != 2 || len(m.saves) != 2 {
+			t.Fatalf("%d loads and %d saves for the holder and the 40 that waited; want 2 and 2", len(m.loads), len(m.saves))
+		}
+		if got := len(m.saves[1]); got != 4 {
+			t.Errorf("the second save has %d changes, want one for each of 4 carts", got)
+		}
+		for _, c := range m.carts {
+			if want := 10; c.Owner() != cart.User(holder) && (len(c.Items) != want || c.Version != int64(want)) {
+				t.Errorf("the cart of %v has %d lines at version %d, want %d of both", c.Owner(), len(c.Items), c.Version, want)
+			}
+		}
+	})
+}
+
+func TestReadsThatWaitShareOneLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		s := start(t, m)
+		for user := range int64(3) {
+			if _, err := s.Do(t.Context(), add(user+1, 1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		gate := make(chan struct{})
+		m.loads = nil
+		m.beforeLoad = func(context.Context, []cart.Ref) error { <-gate; return nil }
+		wait := calls(30, func(i int) error {
+			c, err := s.Get(t.Context(), cart.ByID(int64(i%3+1)))
+			if err == nil && c.ID != int64(i%3+1) {
+				return fmt.Errorf("got cart %d", c.ID)
+			}
+			return err
+		})
+		close(gate)
+		for _, err := range wait() {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		if len(m.loads) != 2 || len(m.loads[1]) > 3 {
+			t.Errorf("30 reads of 3 carts made the loads %v; want the first alone, then each cart once", m.loads)
+		}
+	})
+}
+
+func TestBatchesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		s := start(t, m, func(o *commit.Options) { o.BatchSize = 8 })
+		open := hold(t, s, m)
+		wait := calls(20, func(i int) error { _, err := s.Do(t.Context(), add(int64(i+1), 1)); return err })
+		open()
+		wait()
+		var sizes []int
+		for _, l := range m.loads[1:] {
+			sizes = append(sizes, len(l))
+		}
+		if diff := cmp.Diff([]int{8, 8, 4}, sizes); diff != "" {
+			t.Errorf("batch sizes: %s", diff)
+		}
+	})
+}
+
+func TestFullQueueRefusesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		s := start(t, m, func(o *commit.Options) { o.QueueSize = 5 })
+		open := hold(t, s, m)
+		wait := calls(5, func(i int) error { _, err := s.Do(t.Context(), add(int64(i+1), 1)); return err })
+		if _, err := s.Do(t.Context(), add(6, 1)); !errors.Is(err, cart.ErrOverloaded) {
+			t.Errorf("the 6th of 5 got %v, want ErrOverloaded", err)
+		}
+		open()
+		for _, err := range wait() {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func TestCallerThatGaveUpIsLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		s := start(t, m)
+		open := hold(t, s, m)
+		ctx, cancel := context.WithCancel(t.Context())
+		gone := calls(1, func(int) error { _, err := s.Do(ctx, add(1, 1)); return err })
+		stays := calls(1, func(int) error { _, err := s.Do(t.Context(), add(2, 1)); return err })
+		cancel()
+		err := gone()[0]
+		if cart.CodeOf(err) != cart.CodeUnavailable || !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want CodeUnavailable caused by the cancellation", err)
+		}
+		open()
+		if err := stays()[0]; err != nil {
+			t.Error(err)
+		}
+		if c := m.find(cart.ActiveOf(1, cart.User(1))); c != nil {
+			t.Errorf("the command of a caller that gave up made a cart: %+v", c)
+		}
+	})
+}
+
+func TestCallerThatGivesUpTooLateIsToldThatTheOutcomeIsUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		s := start(t, m)
+		saving := make(chan struct{})
+		m.beforeSave = func(context.Context, []cart.Change) error { <-saving; return nil }
+		ctx, cancel := context.WithCancel(t.Context())
+		wait := calls(1, func(int) error { _, err := s.Do(ctx, add(1, 1)); return err })
+		cancel()
+		if err := wait()[0]; cart.CodeOf(err) != cart.CodeOutcomeUnknown {
+			t.Errorf("got %v, want CodeOutcomeUnknown", err)
+		}
+		close(saving)
+	})
+}
+
+func TestBatchThatTakesTooLongIsCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{beforeSave: func(ctx context.Context, _ []cart.Change) error {
+			<-ctx.Done()
+			return cart.OutcomeUnknown(ctx.Err())
+		}}
+		s := start(t, m, func(o *commit.Options) { o.Timeout = 3 * time.Second })
+		began := time.Now()
+		_, err := s.Do(t.Context(), add(1, 1))
+		if cart.CodeOf(err) != cart.CodeOutcomeUnknown || time.Since(began) != 3*time.Second {
+			t.Errorf("got %v after %v, want CodeOutcomeUnknown after 3s", err, time.Since(began))
+		}
+	})
+}
+
+func TestCloseFinishesWhatWasAccepted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		s := start(t, m)
+		open := hold(t, s, m)
+		wait := calls(10, func(i int) error { _, err := s.Do(t.Context(), add(int64(i+1), 1)); return err })
+		closed := calls(1, func(int) error { return s.Close(t.Context()) })
+		if _, err := s.Do(t.Context(), add(50, 1)); cart.CodeOf(err) != cart.CodeUnavailable {
+			t.Errorf("a call after Close got %v, want CodeUnavailable", err)
+		}
+		open()
+		for _, err := range append(wait(), closed()...) {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		if len(m.carts) != 11 {
+			t.Errorf("%d carts, want all 11 that were accepted", len(m.carts))
+		}
+	})
+}
+
+func TestCloseGivesUpWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		s := start(t, m)
+		hold(t, s, m)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := s.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v, want DeadlineExceeded", err)
+		}
+	})
+}

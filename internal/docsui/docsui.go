@@ -1,0 +1,98 @@
+// Package docsui serves the documentation of the REST API: Swagger UI, ReDoc and the OpenAPI
+// document they show. All of it comes out of the binary, so it works without internet access.
+//
+// The viewers in assets/ are third-party files that update.sh fetches; the pages that start them
+// are in pages/.
+package docsui
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+	"sync"
+)
+
+//go:embed assets pages
+var files embed.FS
+
+// contentSecurityPolicy keeps the pages from reaching any other host, whatever the viewers or
+// the document contain. Both viewers write style attributes, and ReDoc's search runs in a worker
+// made from a blob.
+const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
+	"img-src 'self' data:; connect-src 'self'; worker-src blob:; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// Handler serves the documentation of the API that spec, an OpenAPI document in YAML, describes:
+//
+//	/docs           Swagger UI; "Try it out" reaches this origin only
+//	/docs/assets/…  the files that both pages need
+//	/redoc          ReDoc
+//	/openapi.json   the document as JSON
+//
+// Mount it at /docs, /docs/, /redoc and /openapi.json. It answers GET and HEAD, 405 to other
+// methods and 404 to other paths.
+//
+// It returns an error if spec is not YAML, is not an OpenAPI document, or holds what JSON cannot
+// express exactly.
+func Handler(spec []byte) (http.Handler, error) {
+	doc, err := openAPIJSON(spec)
+	if err != nil {
+		return nil, fmt.Errorf("docsui: OpenAPI document: %w", err)
+	}
+	document, err := newResource("openapi.json", doc)
+	if err != nil {
+		return nil, err
+	}
+	static, err := loadFiles()
+	if err != nil {
+		return nil, err
+	}
+
+	mux := http.NewServeMux()
+	mux.Handle("GET /openapi.json", document)
+	mux.Handle("GET /docs", static["swagger.html"])
+	mux.Handle("GET /docs/{$}", http.RedirectHandler("/docs", http.StatusMovedPermanently))
+	mux.Handle("GET /redoc", static["redoc.html"])
+	for name, file := range static {
+		if path.Ext(name) != ".html" {
+			mux.Handle("GET /docs/assets/"+name, file)
+		}
+	}
+	return secured(mux), nil
+}
+
+func secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", contentSecurityPolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// loadFiles returns the embedded files by their path below assets/ or pages/. They never change,
+// so they are unpacked once, however many handlers there are.
+var loadFiles = sync.OnceValues(func() (map[string]*resource, error) {
+	static := make(map[string]*resource)
+	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := files.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		_, name, _ = strings.Cut(name, "/")
+		load := newResource
+		if bare, ok := strings.CutSuffix(name, ".gz"); ok {
+			name, load = bare, newGzippedResource
+		}
+		static[name], err = load(name, data)
+		return err
+	})
+	return static, err
+})
