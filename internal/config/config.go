@@ -1,0 +1,128 @@
+// Package config reads the settings of the service from its environment.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/joho/godotenv"
+)
+
+// Config is everything that can be set from outside. The tags of a field say which variable sets it (env), its default
+// (envDefault), what it may hold (min and max; or match, a pattern, with holds, the same in words) and what it means
+// (doc). Error messages, the config subcommand and the README's table are made from them.
+type Config struct {
+	// DatabaseURL says where the carts are kept. Only APP_ENV=prod insists that it is set.
+	DatabaseURL DatabaseURL `env:"DATABASE_URL" envDefault:"sqlite:sellio-cart.db" holds:"postgresql://…, postgres://…, postgresql+asyncpg://… or sqlite:PATH" doc:"where the carts are kept; must be set when APP_ENV is prod"`
+
+	// HTTPPort is the port of REST; 0 is any free port. It differs from GRPCPort unless both are 0.
+	HTTPPort int `env:"HTTP_PORT" envDefault:"8080" min:"0" max:"65535" doc:"port of the REST API; 0 takes any free one"`
+
+	// GRPCPort is the port of gRPC; 0 is any free port.
+	GRPCPort int `env:"GRPC_PORT" envDefault:"50051" min:"0" max:"65535" doc:"port of the gRPC API; 0 takes any free one"`
+
+	// AppEnv names the environment; local and prod are more than names, see Local and Load.
+	AppEnv string `env:"APP_ENV" envDefault:"local" match:"^[A-Za-z0-9_-]+$" holds:"local, dev, prod or any other name of letters, digits, - and _" doc:"environment the service runs in; local leaves Secure off the guest cookie, prod insists on DATABASE_URL"`
+
+	// LogLevel is the least severe level that is logged.
+	LogLevel slog.Level `env:"LOG_LEVEL" envDefault:"info" match:"^(?i:debug|info|warn|error)$" holds:"debug, info, warn or error" doc:"least severe level that is logged"`
+
+	// AutoMigrate applies pending migrations before the service listens.
+	AutoMigrate bool `env:"AUTO_MIGRATE" envDefault:"false" match:"^(?i:true|false|1|0)$" holds:"true or false" doc:"whether pending migrations are applied at the start"`
+
+	// RequestTimeout bounds one request from its arrival to its answer.
+	RequestTimeout time.Duration `env:"REQUEST_TIMEOUT" envDefault:"5s" min:"100ms" max:"5m" doc:"how long one request may take, the database included"`
+
+	// ShutdownTimeout bounds the whole of a graceful stop.
+	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"15s" min:"1s" max:"10m" doc:"how long requests under way may take to finish when the service stops"`
+
+	// WriteLanes is the number of batches of commands that may be under way at once.
+	WriteLanes int `env:"WRITE_LANES" envDefault:"2" min:"1" max:"64" doc:"batches of writes that may be under way at once"`
+
+	// ReadLanes is the number of batches of reads that may be under way at once.
+	ReadLanes int `env:"READ_LANES" envDefault:"2" min:"1" max:"64" doc:"batches of reads that may be under way at once"`
+
+	// BatchSize bounds one batch, of commands or of reads.
+	BatchSize int `env:"BATCH_SIZE" envDefault:"64" min:"1" max:"1000" doc:"most commands or reads in a batch"`
+
+	// QueueSize bounds what waits in all write lanes together, and again in all read lanes.
+	QueueSize int `env:"QUEUE_SIZE" envDefault:"4096" min:"1" max:"1000000" doc:"most requests waiting in all write lanes, and again in all read lanes; further ones are refused at once with 503 / RESOURCE_EXHAUSTED"`
+}
+
+// Load reads the settings from environ, which has the form of os.Environ, and from the file .env in dir where there is
+// one. The environment wins; an empty value counts as unset and unknown variables are ignored. In the file, $NAME stands
+// for another of its variables, except between single quotes.
+//
+// A bad value gives an *InvalidError and several are joined, so each is one line. APP_ENV=prod without DATABASE_URL is
+// one of them: a production service must not start on an empty database of its own.
+func Load(environ []string, dir string) (Config, error) {
+	vars, err := variables(environ, filepath.Join(dir, ".env"))
+	if err != nil {
+		return Config{}, err
+	}
+	c, err := parse(vars, "envDefault")
+	if err := errors.Join(invalidFields(c, vars, err), invalidTogether(c, vars)); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// Local reports whether the service runs on a developer's machine, where it is reached without TLS.
+func (c Config) Local() bool { return c.AppEnv == "local" }
+
+// variables merges environ over what file holds. Blanks around a value are dropped: secrets often end in a newline.
+func variables(environ []string, file string) (map[string]string, error) {
+	vars, err := readDotenv(file)
+	if err != nil {
+		return nil, err
+	}
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if value = strings.TrimSpace(value); value != "" {
+			vars[name] = value
+		}
+	}
+	return vars, nil
+}
+
+// readDotenv returns the variables of file, none where there is no such file.
+func readDotenv(file string) (map[string]string, error) {
+	content, err := os.ReadFile(file) //nolint:gosec // G304: the path is the caller's folder and a fixed name
+	if errors.Is(err, fs.ErrNotExist) {
+		return map[string]string{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	vars, err := godotenv.UnmarshalBytes(content)
+	// The parser takes a last line without "=" for a variable without a name.
+	if _, nameless := vars[""]; err != nil || nameless {
+		// Its error quotes the file, and the file may hold a password.
+		return nil, fmt.Errorf("%s: must hold lines of the form NAME=VALUE", file)
+	}
+	for name, value := range vars {
+		vars[name] = strings.TrimSpace(value)
+	}
+	return vars, nil
+}
+
+// parse fills a Config from vars and, where they are silent, from the tag named fallback.
+func parse(vars map[string]string, fallback string) (Config, error) {
+	var c Config
+	err := env.ParseWithOptions(&c, env.Options{
+		Environment:         vars,
+		DefaultValueTagName: fallback,
+		FuncMap: map[reflect.Type]env.ParserFunc{
+			reflect.TypeFor[DatabaseURL](): func(raw string) (any, error) { return ParseDatabaseURL(raw) },
+		},
+	})
+	return c, err
+}

@@ -1,0 +1,293 @@
+package config_test
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sellio/sellio-cart/internal/config"
+)
+
+func TestDefaults(t *testing.T) {
+	// The process's own environment must not be read.
+	t.Setenv("HTTP_PORT", "1")
+	t.Setenv("APP_ENV", "stray")
+	c, err := config.Load(nil, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range c.Settings() {
+		if s.Value != s.Default {
+			t.Errorf("%s: default %q is in force as %q", s.Name, s.Default, s.Value)
+		}
+	}
+	if got := c.DatabaseURL.DSN(); got != "sellio-cart.db" {
+		t.Errorf("DatabaseURL = %s", got)
+	}
+	c.DatabaseURL = config.DatabaseURL{}
+	want := config.Config{
+		HTTPPort:        8080,
+		GRPCPort:        50051,
+		AppEnv:          "local",
+		LogLevel:        slog.LevelInfo,
+		RequestTimeout:  5 * time.Second,
+		ShutdownTimeout: 15 * time.Second,
+		WriteLanes:      2,
+		ReadLanes:       2,
+		BatchSize:       64,
+		QueueSize:       4096,
+	}
+	if c != want {
+		t.Errorf("Load = %+v, want %+v", c, want)
+	}
+	if !c.Local() {
+		t.Error("Local = false by default")
+	}
+}
+
+// value returns what is in force for a variable.
+func value(t *testing.T, c config.Config, name string) string {
+	t.Helper()
+	for _, s := range c.Settings() {
+		if s.Name == name {
+			return s.Value
+		}
+	}
+	t.Fatalf("no setting %s", name)
+	return ""
+}
+
+func TestGoodValues(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, value, want string }{
+		{"DATABASE_URL", "sqlite:/data/cart.db", "sqlite:/data/cart.db"},
+		{"DATABASE_URL", " postgres://u@h/d\n", "postgresql://u@h/d"},
+		{"HTTP_PORT", "0", "0"},
+		{"HTTP_PORT", "65535", "65535"},
+		{"HTTP_PORT", "", "8080"},
+		{"HTTP_PORT", "  ", "8080"},
+		{"GRPC_PORT", "1", "1"},
+		{"APP_ENV", "local", "local"},
+		{"APP_ENV", "Stage_2-eu", "Stage_2-eu"},
+		{"LOG_LEVEL", "debug", "debug"},
+		{"LOG_LEVEL", "INFO", "info"},
+		{"LOG_LEVEL", "Warn", "warn"},
+		{"LOG_LEVEL", "error", "error"},
+		{"AUTO_MIGRATE", "true", "true"},
+		{"AUTO_MIGRATE", "1", "true"},
+		{"AUTO_MIGRATE", "False", "false"},
+		{"AUTO_MIGRATE", "0", "false"},
+		{"REQUEST_TIMEOUT", "100ms", "100ms"},
+		{"REQUEST_TIMEOUT", "5m", "5m0s"},
+		{"SHUTDOWN_TIMEOUT", "1s", "1s"},
+		{"SHUTDOWN_TIMEOUT", "10m", "10m0s"},
+		{"WRITE_LANES", "1", "1"},
+		{"WRITE_LANES", "64", "64"},
+		{"READ_LANES", "1", "1"},
+		{"READ_LANES", "64", "64"},
+		{"BATCH_SIZE", "1", "1"},
+		{"BATCH_SIZE", "1000", "1000"},
+		{"QUEUE_SIZE", "1", "1"},
+		{"QUEUE_SIZE", "1000000", "1000000"},
+	} {
+		t.Run(tt.name+"="+tt.value, func(t *testing.T) {
+			t.Parallel()
+			c, err := config.Load([]string{tt.name + "=" + tt.value, "UNKNOWN=x", "NOEQUALS"}, t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := value(t, c, tt.name); got != tt.want {
+				t.Errorf("in force: %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestBadValues(t *testing.T) {
+	t.Parallel()
+	const (
+		port     = "a whole number from 0 to 65535"
+		name     = "local, dev, prod or any other name of letters, digits, - and _"
+		level    = "debug, info, warn or error"
+		request  = "a duration from 100ms to 5m, such as 5s"
+		shutdown = "a duration from 1s to 10m, such as 15s"
+		lanes    = "a whole number from 1 to 64"
+	)
+	for _, tt := range []struct{ name, value, want string }{
+		{"HTTP_PORT", "abc", port},
+		{"HTTP_PORT", "-1", port},
+		{"HTTP_PORT", "65536", port},
+		{"HTTP_PORT", "80.5", port},
+		{"HTTP_PORT", "99999999999999999999", port},
+		{"HTTP_PORT", "80\n81", port},
+		{"GRPC_PORT", ":50051", port},
+		{"APP_ENV", "a b", name},
+		{"APP_ENV", "prod\nx", name},
+		{"APP_ENV", "é", name},
+		{"LOG_LEVEL", "verbose", level},
+		{"LOG_LEVEL", "info+2", level},
+		{"AUTO_MIGRATE", "yes", "true or false"},
+		{"AUTO_MIGRATE", "t", "true or false"},
+		{"REQUEST_TIMEOUT", "5", request},
+		{"REQUEST_TIMEOUT", "99ms", request},
+		{"REQUEST_TIMEOUT", "5m1s", request},
+		{"SHUTDOWN_TIMEOUT", "999ms", shutdown},
+		{"SHUTDOWN_TIMEOUT", "11m", shutdown},
+		{"WRITE_LANES", "0", lanes},
+		{"WRITE_LANES", "65", lanes},
+		{"READ_LANES", "0", lanes},
+		{"READ_LANES", "65", lanes},
+		{"BATCH_SIZE", "0", "a whole number from 1 to 1000"},
+		{"BATCH_SIZE", "1001", "a whole number from 1 to 1000"},
+		{"QUEUE_SIZE", "0", "a whole number from 1 to 1000000"},
+		{"QUEUE_SIZE", "1000001", "a whole number from 1 to 1000000"},
+	} {
+		t.Run(tt.name+"="+tt.value, func(t *testing.T) {
+			t.Parallel()
+			c, err := config.Load([]string{tt.name + "=" + tt.value}, t.TempDir())
+			want := &config.InvalidError{Name: tt.name, Held: tt.value, Want: tt.want}
+			got, ok := errors.AsType[*config.InvalidError](err)
+			if !ok {
+				t.Fatalf("Load = %v, want %v", err, want)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("not one line: %v", err)
+			}
+			if !reflect.ValueOf(c).IsZero() {
+				t.Errorf("a Config beside the error: %+v", c)
+			}
+		})
+	}
+}
+
+func TestErrorLine(t *testing.T) {
+	t.Parallel()
+	_, err := config.Load([]string{"HTTP_PORT=abc", "LOG_LEVEL=loud", "BATCH_SIZE=postgres://u:hunter2@h"}, t.TempDir())
+	const want = `HTTP_PORT="abc": must be a whole number from 0 to 65535
+LOG_LEVEL="loud": must be debug, info, warn or error
+BATCH_SIZE="postgres://…": must be a whole number from 1 to 1000`
+	if err == nil || err.Error() != want {
+		t.Errorf("Load = %v\nwant   %s", err, want)
+	}
+}
+
+func TestVariablesTogether(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		title   string
+		environ []string
+		faulty  string // the variable that is refused, if any
+	}{
+		{"same port", []string{"HTTP_PORT=9000", "GRPC_PORT=9000"}, "GRPC_PORT"},
+		{"port of the other's default", []string{"HTTP_PORT=50051"}, "GRPC_PORT"},
+		{"any free ports", []string{"HTTP_PORT=0", "GRPC_PORT=0"}, ""},
+		{"prod without database", []string{"APP_ENV=prod"}, "DATABASE_URL"},
+		{"prod with empty database", []string{"APP_ENV=prod", "DATABASE_URL="}, "DATABASE_URL"},
+		{"prod with SQLite", []string{"APP_ENV=prod", "DATABASE_URL=sqlite:/data/cart.db"}, ""},
+		{"dev without database", []string{"APP_ENV=dev"}, ""},
+	} {
+		t.Run(tt.title, func(t *testing.T) {
+			t.Parallel()
+			_, err := config.Load(tt.environ, t.TempDir())
+			if tt.faulty == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			invalid, ok := errors.AsType[*config.InvalidError](err)
+			if !ok || invalid.Name != tt.faulty || strings.Contains(err.Error(), "\n") {
+				t.Errorf("Load = %v, want one line about %s", err, tt.faulty)
+			}
+		})
+	}
+}
+
+// dirWith returns a folder whose .env holds content.
+func dirWith(t *testing.T, content string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, ".env"), []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestDotenv(t *testing.T) {
+	t.Parallel()
+	dir := dirWith(t, "# settings\nHTTP_PORT=9001\nexport GRPC_PORT=9002 # why\nLOG_LEVEL=\"debug \"\n\nBATCH_SIZE=\nREAD_LANES=7\nDATABASE_URL='sqlite:/$HOME/cart.db'")
+	c, err := config.Load([]string{"HTTP_PORT=9003", "READ_LANES="}, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"HTTP_PORT":    "9003", // the environment wins,
+		"READ_LANES":   "7",    // but not with an empty value
+		"GRPC_PORT":    "9002",
+		"LOG_LEVEL":    "debug",
+		"BATCH_SIZE":   "64",
+		"DATABASE_URL": "sqlite:/$HOME/cart.db",
+	} {
+		if got := value(t, c, name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestMalformedDotenv(t *testing.T) {
+	t.Parallel()
+	for title, content := range map[string]string{
+		"no variable":       "hunter2",
+		"no variable first": "hunter2\nHTTP_PORT=1\n",
+		"no name":           "=hunter2",
+		"open quote":        "DATABASE_URL='postgres://u:hunter2@h",
+		"bad name":          "A B-C=hunter2",
+	} {
+		t.Run(title, func(t *testing.T) {
+			t.Parallel()
+			dir := dirWith(t, content)
+			_, err := config.Load(nil, dir)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			line := err.Error()
+			if !strings.Contains(line, filepath.Join(dir, ".env")) || strings.Contains(line, "hunter2") || strings.Contains(line, "\n") {
+				t.Errorf("want one line that names the file and quotes nothing of it, got %s", line)
+			}
+		})
+	}
+}
+
+func TestUnreadableDotenv(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, ".env")
+	if err := os.Mkdir(file, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := config.Load(nil, dir); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("Load = %v, want an error that names %s", err, file)
+	}
+}
+
+func TestSettingsAreDescribed(t *testing.T) {
+	t.Parallel()
+	for _, s := range (config.Config{}).Settings() {
+		if s.Name == "" || s.Default == "" || s.Holds == "" || s.Doc == "" {
+			t.Errorf("incomplete: %+v", s)
+		}
+		if strings.ContainsAny(s.Holds+s.Doc, "|\n") {
+			t.Errorf("does not fit a table: %+v", s)
+		}
+	}
+}

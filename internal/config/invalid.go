@@ -1,0 +1,99 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// InvalidError says that a variable holds what it may not. It never holds a password.
+type InvalidError struct {
+	Name string // the variable
+	Held string // its value; what may be a password is left out or replaced
+	Want string // what it may hold, to follow the words "must be"
+}
+
+// Error returns the message, which is one line.
+func (e *InvalidError) Error() string {
+	return fmt.Sprintf("%s=%q: must be %s", e.Name, e.Held, e.Want)
+}
+
+// invalidFields checks each field of c by itself; parsed is what parsing c from vars returned.
+func invalidFields(c Config, vars map[string]string, parsed error) error {
+	low, errLow := parse(map[string]string{}, "min")
+	high, errHigh := parse(map[string]string{}, "max")
+	if err := errors.Join(errLow, errHigh); err != nil {
+		return err
+	}
+	failed := map[string]error{}
+	if all, ok := errors.AsType[env.AggregateError](parsed); ok {
+		for _, err := range all.Errors {
+			one, ok := errors.AsType[env.ParseError](err)
+			if !ok {
+				return err
+			}
+			failed[one.Name] = one.Err
+		}
+	}
+
+	var problems []error
+	value, least, most := reflect.ValueOf(c), reflect.ValueOf(low), reflect.ValueOf(high)
+	for i := range value.NumField() {
+		f := value.Type().Field(i)
+		name := f.Tag.Get("env")
+		invalid, explained := errors.AsType[*InvalidError](failed[f.Name])
+		switch {
+		case explained:
+			problems = append(problems, invalid)
+		case failed[f.Name] != nil,
+			!matches(f, vars[name]),
+			limited(f) && (value.Field(i).Int() < least.Field(i).Int() || value.Field(i).Int() > most.Field(i).Int()):
+			problems = append(problems, &InvalidError{Name: name, Held: shown(vars[name]), Want: holds(f)})
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// invalidTogether checks the fields of c that depend on each other.
+func invalidTogether(c Config, vars map[string]string) error {
+	var problems []error
+	if c.HTTPPort == c.GRPCPort && c.HTTPPort != 0 {
+		problems = append(problems, &InvalidError{
+			Name: "GRPC_PORT",
+			Held: strconv.Itoa(c.GRPCPort),
+			Want: "another port than HTTP_PORT, which holds the same",
+		})
+	}
+	if c.AppEnv == "prod" && vars["DATABASE_URL"] == "" {
+		problems = append(problems, &InvalidError{
+			Name: "DATABASE_URL",
+			Want: "set when APP_ENV is prod, to " + databaseURLForms(),
+		})
+	}
+	return errors.Join(problems...)
+}
+
+// limited reports whether f has a least and a greatest value.
+func limited(f reflect.StructField) bool {
+	_, ok := f.Tag.Lookup("min")
+	return ok
+}
+
+// matches reports whether raw has the form that f asks for, if any. Unset is always fine.
+func matches(f reflect.StructField, raw string) bool {
+	pattern, ok := f.Tag.Lookup("match")
+	return !ok || raw == "" || regexp.MustCompile(pattern).MatchString(raw)
+}
+
+// shown is raw as an error may show it. A URL may hold a password even where none is expected.
+func shown(raw string) string {
+	if strings.Contains(raw, "://") {
+		return schemeOnly(raw)
+	}
+	return raw
+}

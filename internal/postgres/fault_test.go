@@ -1,0 +1,247 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/commit"
+	"github.com/sellio/sellio-cart/internal/pgtest"
+	"github.com/sellio/sellio-cart/internal/postgres"
+)
+
+// service starts group commit over the store, and ends it with the test.
+func service(t testing.TB, s cart.Store) *commit.Service {
+	t.Helper()
+	svc := commit.New(s, commit.Options{
+		WriteLanes: 2, ReadLanes: 2, BatchSize: 64, QueueSize: 4096, Timeout: 5 * time.Second,
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	t.Cleanup(func() {
+		if err := svc.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return svc
+}
+
+func add(user, product int64) cart.AddItem {
+	return cart.AddItem{CompanyID: 1, Owner: cart.User(user), Item: cart.Item{ProductID: product, Name: "x", Price: 100, Quantity: 1}}
+}
+
+// behindProxy returns a proxy to a migrated database, and a service that goes through it.
+func behindProxy(t *testing.T) (*pgtest.Proxy, *commit.Service) {
+	t.Helper()
+	p := pgtest.NewProxy(t, newDatabase(t))
+	return p, service(t, open(t, p.URL()))
+}
+
+func TestConnectionLostAtCommitMeansOutcomeUnknown(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		cut   func(*pgtest.Proxy, string)
+		saved bool
+	}{
+		"after COMMIT":  {(*pgtest.Proxy).CutAfterReply, true},
+		"before COMMIT": {(*pgtest.Proxy).CutBefore, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, svc := behindProxy(t)
+			if _, err := svc.Do(t.Context(), add(1, 1)); err != nil {
+				t.Fatal(err)
+			}
+			tc.cut(p, "INSERT INTO cart_item")
+			if _, err := svc.Do(t.Context(), add(1, 2)); cart.CodeOf(err) != cart.CodeOutcomeUnknown {
+				t.Fatalf("got %v, want CodeOutcomeUnknown", err)
+			}
+			c, err := svc.Get(t.Context(), cart.ActiveOf(1, cart.User(1)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if saved := len(c.Items) == 2; saved != tc.saved {
+				t.Errorf("the line is there: %v, want %v", saved, tc.saved)
+			}
+			c, err = svc.Do(t.Context(), add(1, 2))
+			if err != nil || len(c.Items) != 2 {
+				t.Errorf("the same again: %v, %v; want both lines", c, err)
+			}
+		})
+	}
+}
+
+func TestReadSurvivesALostConnection(t *testing.T) {
+	t.Parallel()
+	p, svc := behindProxy(t)
+	c, err := svc.Do(t.Context(), add(1, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.CutAfterReply("WITH wanted")
+	if _, err := svc.Get(t.Context(), cart.ByID(c.ID)); err != nil {
+		t.Errorf("a read whose answer was lost: %v, want it read again", err)
+	}
+	p.CutAll()
+	if _, err := svc.Get(t.Context(), cart.ByID(c.ID)); err != nil {
+		t.Errorf("a read after all connections were cut: %v", err)
+	}
+}
+
+func TestDatabaseOutOfReachIsUnavailable(t *testing.T) {
+	t.Parallel()
+	p, svc := behindProxy(t)
+	c, err := svc.Do(t.Context(), add(1, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Refuse(true)
+	p.CutAll()
+	if _, err := svc.Get(t.Context(), cart.ByID(c.ID)); cart.CodeOf(err) != cart.CodeUnavailable {
+		t.Errorf("read: %v, want CodeUnavailable", err)
+	}
+	if _, err := svc.Do(t.Context(), add(1, 2)); cart.CodeOf(err) != cart.CodeUnavailable {
+		t.Errorf("write: %v, want CodeUnavailable", err)
+	}
+	p.Refuse(false)
+	if _, err := svc.Do(t.Context(), add(1, 2)); err != nil {
+		t.Errorf("once it is back: %v", err)
+	}
+}
+
+func TestRestartOfTheServerIsSurvived(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []pgtest.StopMode{pgtest.Fast, pgtest.Immediate} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			server := pgtest.Start(t)
+			if err := migrate(t.Context(), server.URL()); err != nil {
+				t.Fatal(err)
+			}
+			svc := service(t, open(t, server.URL()))
+			if _, err := svc.Do(t.Context(), add(1, 1)); err != nil {
+				t.Fatal(err)
+			}
+			server.Stop(mode)
+			if _, err := svc.Do(t.Context(), add(1, 2)); err == nil {
+				t.Error("a write was acknowledged while the server was down")
+			}
+			server.Restart()
+			c, err := svc.Do(t.Context(), add(1, 3))
+			if err != nil || c.Items[0].ProductID != 1 {
+				t.Errorf("after the restart: %v, %v", c, err)
+			}
+		})
+	}
+}
+
+func TestBatchIsOneLoadAndOneSave(t *testing.T) {
+	t.Parallel()
+	p := pgtest.NewProxy(t, newDatabase(t))
+	s := open(t, p.URL())
+	for _, size := range []int{1, 8, 64, 300} {
+		for round := range 2 { // the first one prepares the statements
+			p.ResetCounts()
+			refs := make([]cart.Ref, size)
+			changes := make([]cart.Change, size)
+			for i := range refs {
+				cmd := add(int64(size*1000+round*500+i), 1)
+				refs[i] = cmd.Ref()
+				after, err := cmd.Apply(nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				changes[i] = cart.Diff(nil, after)
+			}
+			if _, err := s.Load(t.Context(), refs); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Save(t.Context(), changes); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, want := p.Counts(), (pgtest.Counts{Statements: 2, RoundTrips: 2}); got != want {
+			t.Errorf("load and save of %d carts: %+v, want %+v", size, got, want)
+		}
+	}
+}
+
+func TestGuestCartsAreSavedInOneRoundTrip(t *testing.T) {
+	t.Parallel()
+	p := pgtest.NewProxy(t, newDatabase(t))
+	s := open(t, p.URL())
+	for i := range 2 {
+		p.ResetCounts()
+		after, err := cart.Upsert{CompanyID: 1, Owner: cart.Guest(fmt.Sprint("g", i))}.Apply(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Save(t.Context(), []cart.Change{cart.Diff(nil, after)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := p.Counts(), (pgtest.Counts{Statements: 2, RoundTrips: 1}); got != want {
+		t.Errorf("creation of a guest's cart: %+v, want %+v", got, want)
+	}
+}
+
+// TestBatchesLockInOneOrder saves overlapping batches in opposite orders, many times at once. A deadlock
+// would come out as CodeConflict.
+func TestBatchesLockInOneOrder(t *testing.T) {
+	t.Parallel()
+	url := newDatabase(t)
+	s := open(t, url)
+	const n = 30
+	changes := make([]cart.Change, n)
+	for i := range changes {
+		after, err := add(int64(i+1), 1).Apply(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changes[i] = cart.Diff(nil, after)
+	}
+	saved, err := s.Save(t.Context(), changes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refs := make([]cart.Ref, n)
+	for i := range refs {
+		refs[i] = cart.ByID(saved[i].ID)
+	}
+	var wg sync.WaitGroup
+	for worker := range 8 {
+		wg.Go(func() {
+			for round := range 20 {
+				if err := touch(t, s, refs, worker%2 == 0, int64(worker*100+round+2)); err != nil {
+					t.Errorf("worker %d: %v", worker, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// touch adds a product to all carts in one save, in their order or backwards.
+func touch(t *testing.T, s *postgres.Store, refs []cart.Ref, forward bool, product int64) error {
+	carts, err := s.Load(t.Context(), refs)
+	if err != nil {
+		return err
+	}
+	changes := make([]cart.Change, len(carts))
+	for i, c := range carts {
+		after, err := cart.PutItem{CartID: c.ID, Item: add(1, product).Item}.Apply(c)
+		if err != nil {
+			return err
+		}
+		if forward {
+			changes[i] = cart.Diff(c, after)
+		} else {
+			changes[len(carts)-1-i] = cart.Diff(c, after)
+		}
+	}
+	_, err = s.Save(t.Context(), changes)
+	return err
+}

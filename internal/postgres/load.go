@@ -1,0 +1,126 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sellio/sellio-cart/internal/cart"
+)
+
+// columns are those of a cart that scanCart reads, of a row c of cart. Lines come aggregated, one row a
+// cart: that is faster than one row a line.
+const columns = `
+	c.id, c.company_id, c.user_id, c.cookie, c.status, c.version,
+	c.created_at, coalesce(c.updated_at, c.created_at),
+	CASE WHEN c.status = 2 THEN
+		EXISTS (SELECT FROM cart a
+			WHERE a.status = 1 AND a.company_id = c.company_id AND a.user_id = c.user_id)
+		OR c.user_id IS NULL AND EXISTS (SELECT FROM cart a
+			WHERE a.status = 1 AND a.company_id = c.company_id AND a.cookie = c.cookie AND a.user_id IS NULL)
+	ELSE false END,
+	l.product_ids, l.names, l.prices, l.quantities`
+
+const lines = `
+	CROSS JOIN LATERAL (
+		SELECT array_agg(i.product_id) AS product_ids, array_agg(i.name) AS names,
+		       array_agg((i.price * 100)::bigint) AS prices, array_agg(i.quantity) AS quantities
+		FROM (SELECT * FROM cart_item WHERE cart_id = c.id ORDER BY id) i) l`
+
+const loadSQL = `
+	WITH wanted AS (
+		SELECT unnest($1::bigint[]) AS id
+		UNION
+		SELECT c.id FROM unnest($2::bigint[], $3::bigint[]) AS o (company_id, user_id)
+		JOIN cart c ON c.company_id = o.company_id AND c.user_id = o.user_id AND c.status = 1
+		UNION
+		SELECT c.id FROM unnest($4::bigint[], $5::text[]) AS o (company_id, cookie)
+		JOIN cart c ON c.company_id = o.company_id AND c.cookie = o.cookie AND c.status = 1 AND c.user_id IS NULL)
+	SELECT` + columns + `
+	FROM wanted JOIN cart c ON c.id = wanted.id` + lines
+
+// Load implements [cart.Store] with one statement.
+func (s *Store) Load(ctx context.Context, refs []cart.Ref) ([]*cart.Cart, error) {
+	var ids, userCompanies, users, guestCompanies []int64
+	var cookies []string
+	for _, r := range refs {
+		switch {
+		case r.ID > 0:
+			ids = append(ids, r.ID)
+		case r.Owner.UserID > 0:
+			userCompanies, users = append(userCompanies, r.CompanyID), append(users, r.Owner.UserID)
+		case r.Owner.Cookie != "":
+			guestCompanies, cookies = append(guestCompanies, r.CompanyID), append(cookies, r.Owner.Cookie)
+		}
+	}
+	found := make(map[cart.Ref]*cart.Cart, len(refs))
+	scan := func(rows pgx.Rows) error {
+		c, err := scanCart(rows)
+		if err != nil {
+			return err
+		}
+		found[cart.ByID(c.ID)] = c
+		if owner := c.Owner(); c.Status == cart.Active && !owner.IsNobody() {
+			found[cart.ActiveOf(c.CompanyID, owner)] = c
+		}
+		return nil
+	}
+	err := s.query(ctx, false, scan, statement{loadSQL, []any{ids, userCompanies, users, guestCompanies, cookies}})
+	if err != nil {
+		return nil, err
+	}
+	carts := make([]*cart.Cart, len(refs))
+	for i, r := range refs {
+		carts[i] = found[r]
+	}
+	return carts, nil
+}
+
+const listSQL = `
+	SELECT` + columns + `
+	FROM (
+		SELECT * FROM cart
+		WHERE user_id = $1 AND ($2::bigint = 0 OR company_id = $2) AND ($3::smallint = 0 OR status = $3)
+		  AND EXISTS (SELECT FROM cart_item WHERE cart_id = cart.id)
+		ORDER BY id DESC
+		LIMIT $4 OFFSET $5) c` + lines + `
+	ORDER BY c.id DESC`
+
+// List implements [cart.Store].
+func (s *Store) List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error) {
+	var carts []*cart.Cart
+	scan := func(rows pgx.Rows) error {
+		c, err := scanCart(rows)
+		carts = append(carts, c)
+		return err
+	}
+	err := s.query(ctx, false, scan, statement{listSQL, []any{l.UserID, l.CompanyID, l.Status, l.Limit, l.Offset}})
+	if err != nil {
+		return nil, err
+	}
+	return carts, nil
+}
+
+func scanCart(rows pgx.Rows) (*cart.Cart, error) {
+	var (
+		c                cart.Cart
+		created, updated time.Time
+		products, prices []int64
+		names            []string
+		quantities       []int32
+	)
+	err := rows.Scan(&c.ID, &c.CompanyID, &c.UserID, &c.Cookie, &c.Status, &c.Version, &created, &updated,
+		&c.Rival, &products, &names, &prices, &quantities)
+	if err != nil {
+		return nil, err
+	}
+	c.CreatedAt, c.UpdatedAt = created.UTC(), updated.UTC()
+	c.Items = make([]cart.Item, len(products))
+	for i := range products {
+		c.Items[i] = cart.Item{
+			ProductID: products[i], Name: names[i], Price: cart.Money(prices[i]), Quantity: int64(quantities[i]),
+		}
+	}
+	return &c, nil
+}

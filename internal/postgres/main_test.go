@@ -1,0 +1,48 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/sellio/sellio-cart/internal/pgtest"
+	"github.com/sellio/sellio-cart/internal/postgres"
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(pgtest.Main(m, func() error { return goleak.Find() }))
+}
+
+// migrate brings the database at url up to date.
+func migrate(ctx context.Context, url string) (err error) {
+	m, closer, err := postgres.Migrator(url)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closer()) }()
+	_, err = m.Up(ctx)
+	return err
+}
+
+// newDatabase returns the URL of an empty, migrated database.
+func newDatabase(t testing.TB) string {
+	return pgtest.NewFromTemplate(t, "cart", migrate)
+}
+
+// open opens a store, and closes it at the end of the test.
+func open(t testing.TB, url string) *postgres.Store {
+	t.Helper()
+	s, err := postgres.Open(t.Context(), url, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}

@@ -1,0 +1,214 @@
+// Package postgres keeps carts in PostgreSQL 14 or newer. The tables are those of the Python service,
+// with a few columns and indexes more.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/sellio/sellio-cart/internal/cart"
+)
+
+// Store is a [cart.Store] on PostgreSQL.
+type Store struct {
+	pool *pgxpool.Pool
+	// The sequences that number carts and lines.
+	cartSeq, itemSeq uint32
+}
+
+var _ cart.Store = (*Store)(nil)
+
+// Open connects to the database that url names, with at most conns connections. An error is
+// [*SchemaError] where the schema is older than this program needs.
+//
+// Behind PgBouncer in transaction mode add default_query_exec_mode=exec to the url, unless its
+// max_prepared_statements is set.
+func Open(ctx context.Context, url string, conns int) (*Store, error) {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	cfg.MaxConns = int32(conns)
+	cfg.PingTimeout = 2 * time.Second
+	if cfg.ConnConfig.ConnectTimeout == 0 {
+		cfg.ConnConfig.ConnectTimeout = 5 * time.Second
+	}
+	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
+		cfg.ConnConfig.RuntimeParams["application_name"] = "sellio-cart"
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{pool: pool}
+	if err := s.prepare(ctx); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// prepare checks the schema and looks up what the statements need to know of it.
+func (s *Store) prepare(ctx context.Context) error {
+	if err := checkSchema(ctx, s.pool); err != nil {
+		return err
+	}
+	err := s.pool.QueryRow(ctx, `
+		SELECT pg_get_serial_sequence('cart', 'id')::regclass::oid,
+		       pg_get_serial_sequence('cart_item', 'id')::regclass::oid`).Scan(&s.cartSeq, &s.itemSeq)
+	if err != nil {
+		return fmt.Errorf("the id columns of cart and cart_item have no sequence: %w", err)
+	}
+	return nil
+}
+
+// Ping implements [cart.Store].
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.pool.Ping(ctx); err != nil {
+		return cart.Unavailable(err)
+	}
+	return nil
+}
+
+// Close implements [cart.Store].
+func (s *Store) Close() error {
+	s.pool.Close()
+	return nil
+}
+
+// maxTries is how often a statement is sent when connections turn out to be dead before it had any
+// effect: as when the server was restarted, which leaves dead ones in the pool.
+const maxTries = 3
+
+// statement is SQL with its parameters.
+type statement struct {
+	sql  string
+	args []any
+}
+
+// query runs the statements in one round trip, as one transaction, and calls scan for each row of the
+// last one's answer. Its errors are of type *[cart.Error]. Reads are repeated on another connection
+// when theirs breaks; writes only when it is certain that nothing was done.
+func (s *Store) query(ctx context.Context, write bool, scan func(pgx.Rows) error, statements ...statement) error {
+	for try := 1; ; try++ {
+		err := s.queryOnce(ctx, scan, statements)
+		if err == nil {
+			return nil
+		}
+		if try == maxTries || ctx.Err() != nil || !broken(err) || write && !harmless(err) {
+			return classify(err, write)
+		}
+		// Where one connection is dead the others probably are.
+		s.pool.Reset()
+	}
+}
+
+func (s *Store) queryOnce(ctx context.Context, scan func(pgx.Rows) error, statements []statement) error {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return &acquireError{err}
+	}
+	defer conn.Release()
+	first := statements[0]
+	if len(statements) == 1 {
+		rows, err := conn.Query(ctx, first.sql, first.args...)
+		return scanAll(rows, err, scan)
+	}
+	var batch pgx.Batch
+	for _, st := range statements {
+		batch.Queue(st.sql, st.args...)
+	}
+	results := conn.SendBatch(ctx, &batch)
+	for range len(statements) - 1 {
+		if _, err := results.Exec(); err != nil {
+			return errors.Join(err, results.Close())
+		}
+	}
+	rows, err := results.Query()
+	err = scanAll(rows, err, scan)
+	// Only Close has heard of COMMIT.
+	return errors.Join(err, results.Close())
+}
+
+func scanAll(rows pgx.Rows, err error, scan func(pgx.Rows) error) error {
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return fmt.Errorf("scan a row: %w", err)
+		}
+	}
+	return rows.Err()
+}
+
+// acquireError is the failure to get a connection: nothing was sent.
+type acquireError struct{ error }
+
+func (e *acquireError) Unwrap() error { return e.error }
+
+// SQLSTATEs that say what to do (PostgreSQL, appendix A).
+const (
+	uniqueViolation      = "23505"
+	serializationFailure = "40001"
+	deadlockDetected     = "40P01"
+	readOnlyTransaction  = "25006" // a standby, after a failover
+	lockNotAvailable     = "55P03"
+	adminShutdown        = "57P01"
+	crashShutdown        = "57P02"
+	undefinedTable       = "42P01"
+)
+
+// broken reports whether the connection was lost, so that another one may do better.
+func broken(err error) bool {
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pe.Code == adminShutdown || pe.Code == crashShutdown
+	}
+	if _, ok := errors.AsType[*acquireError](err); ok {
+		return false // the pool has tried already
+	}
+	return true
+}
+
+// harmless reports whether it is certain that the statement had no effect: the server said that it
+// failed, which it does before COMMIT only, or it never got it.
+func harmless(err error) bool {
+	if _, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*acquireError](err); ok {
+		return true
+	}
+	return pgconn.SafeToRetry(err)
+}
+
+// classify turns an error of pgx into one of the domain.
+func classify(err error, write bool) *cart.Error {
+	pe, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		if write && !harmless(err) {
+			return cart.OutcomeUnknown(err)
+		}
+		return cart.Unavailable(err)
+	}
+	switch pe.Code {
+	case uniqueViolation, serializationFailure, deadlockDetected:
+		return &cart.Error{Code: cart.CodeConflict, Detail: cart.ErrConflict.Detail, Cause: err}
+	case readOnlyTransaction, lockNotAvailable:
+		return cart.Unavailable(err)
+	}
+	switch pe.Code[:2] {
+	case "22", "23": // data exception, integrity constraint violation
+		return cart.Refused(err)
+	case "08", "53", "57", "58": // connection, resources, operator, system
+		return cart.Unavailable(err)
+	}
+	return &cart.Error{Code: cart.CodeInternal, Detail: "The database answered what it never should.", Cause: err}
+}
