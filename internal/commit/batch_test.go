@@ -1,12 +1,16 @@
 package commit_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/commit"
 )
 
 // spell is a command with a rule of its own.
@@ -136,6 +140,29 @@ func TestFailedSaveFailsWithItsCode(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestOutageIsLoggedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		m := &memory{}
+		s := start(t, m, func(o *commit.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+		m.beforeSave = func(context.Context, []cart.Change) error { return cart.Unavailable(errors.New("refused")) }
+		for range 3 {
+			if _, err := s.Do(t.Context(), add(1, 1)); cart.CodeOf(err) != cart.CodeUnavailable {
+				t.Fatalf("got %v, want CodeUnavailable", err)
+			}
+		}
+		m.beforeSave = nil
+		for product := range int64(3) {
+			if _, err := s.Do(t.Context(), add(1, product+1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if out, back := strings.Count(log.String(), "level=WARN"), strings.Count(log.String(), "level=INFO"); out != 1 || back != 1 {
+			t.Errorf("the log says %d times that the store went and %d times that it is back:\n%s", out, back, &log)
+		}
+	})
 }
 
 func TestCommandsOfOneBatchSeeEachOther(t *testing.T) {

@@ -56,7 +56,7 @@ func startLanes[Q, A any](n, size int, o Options, late func(error) *cart.Error,
 	run func(context.Context, []*job[Q, A]) []*job[Q, A],
 ) *lanes[Q, A] {
 	l := &lanes[Q, A]{queues: make([]chan *job[Q, A], n), size: size, late: late, run: run, timeout: o.Timeout}
-	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.ctx, l.cancel = context.WithCancel(context.Background()) //nolint:gosec // wait calls it
 	for i := range l.queues {
 		queue := make(chan *job[Q, A], (o.QueueSize+n-1)/n)
 		l.queues[i] = queue

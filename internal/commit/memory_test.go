@@ -108,12 +108,6 @@ func (m *memory) List(_ context.Context, l cart.Listing) ([]*cart.Cart, error) {
 func (m *memory) Ping(context.Context) error { return nil }
 func (m *memory) Close() error               { return nil }
 
-func (m *memory) counts() (loads, saves int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return len(m.loads), len(m.saves)
-}
-
 // change replaces a stored cart by a later version, as another process would.
 func (m *memory) change(id int64) {
 	m.mu.Lock()

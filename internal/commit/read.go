@@ -7,7 +7,10 @@ import (
 )
 
 // reader runs batches of reads.
-type reader struct{ store cart.Store }
+type reader struct {
+	store  cart.Store
+	outage *outage
+}
 
 type (
 	read = job[[]cart.Ref, []*cart.Cart]
@@ -21,7 +24,7 @@ func (r *reader) load(ctx context.Context, batch []*read) []*read {
 		refs = distinct(batch)
 	}
 	carts, err := r.store.Load(ctx, refs)
-	if err != nil {
+	if r.outage.observe(err) != nil {
 		for _, j := range batch {
 			j.answer(nil, err)
 		}
@@ -62,7 +65,8 @@ func distinct(batch []*read) []cart.Ref {
 
 func (r *reader) list(ctx context.Context, batch []*list) []*list {
 	for _, j := range batch {
-		j.answer(r.store.List(ctx, j.in))
+		carts, err := r.store.List(ctx, j.in)
+		j.answer(carts, r.outage.observe(err))
 	}
 	return nil
 }

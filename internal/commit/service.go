@@ -37,8 +37,8 @@ type Service struct {
 
 // New starts the lanes of a service over the store. Close ends them.
 func New(store cart.Store, o Options) *Service {
-	w := &writer{store: store, log: o.Logger}
-	r := &reader{store: store}
+	w := &writer{store: store, outage: &outage{log: o.Logger, what: "writes"}, log: o.Logger}
+	r := &reader{store: store, outage: &outage{log: o.Logger, what: "reads"}}
 	return &Service{
 		seed:   maphash.MakeSeed(),
 		writes: startLanes(o.WriteLanes, o.BatchSize, o, cart.OutcomeUnknown, w.run),

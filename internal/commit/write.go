@@ -15,8 +15,9 @@ const maxAttempts = 100
 
 // writer runs batches of commands: one load, the rules, one save.
 type writer struct {
-	store cart.Store
-	log   *slog.Logger
+	store  cart.Store
+	outage *outage
+	log    *slog.Logger
 }
 
 type command = job[cart.Command, *cart.Cart]
@@ -29,7 +30,7 @@ func (w *writer) run(ctx context.Context, jobs []*command) (again []*command) {
 	}
 	carts, err := w.store.Load(ctx, refs)
 	if err != nil {
-		failAll(jobs, err)
+		failAll(jobs, w.outage.observe(err))
 		return nil
 	}
 	b := newBatch(refs, carts)
@@ -38,7 +39,7 @@ func (w *writer) run(ctx context.Context, jobs []*command) (again []*command) {
 	}
 	again, err = b.save(ctx, w.store)
 	switch {
-	case err == nil:
+	case w.outage.observe(err) == nil:
 		return settle(again)
 	case len(jobs) == 1 && cart.CodeOf(err) == cart.CodeConflict:
 		return settle(jobs)

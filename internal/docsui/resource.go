@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net/http"
@@ -60,7 +61,7 @@ func makeResource(name string, plain, gzipped []byte) *resource {
 		contentType = "text/plain; charset=utf-8" // Licences and notices.
 	}
 	sum := sha256.Sum256(plain)
-	return &resource{contentType: contentType, hash: fmt.Sprintf("%x", sum[:8]), plain: plain, gzipped: gzipped}
+	return &resource{contentType: contentType, hash: hex.EncodeToString(sum[:8]), plain: plain, gzipped: gzipped}
 }
 
 // ServeHTTP writes the file, compressed where the client takes that. A cache may keep it but asks

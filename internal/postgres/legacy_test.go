@@ -78,7 +78,11 @@ func TestAdoptionKeepsEveryRow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer closer() //nolint:errcheck // nothing was written through it that could be lost
+	defer func() {
+		if err := closer(); err != nil {
+			t.Error(err)
+		}
+	}()
 	if _, err := m.DownTo(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}

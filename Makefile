@@ -1,0 +1,69 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+IMAGE   ?= ghcr.io/sellio/sellio-cart
+
+# Tools are pinned in go.mod files of their own, so that they never touch what the service is built from.
+tool = go tool -modfile=tools/$(1)/go.mod
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+dev: ## Run the service from source, on a SQLite file in this folder
+	go run ./cmd/sellio-cart
+
+run: build ## Build the static binary and run it
+	bin/sellio-cart
+
+build: ## Build the static binary, bin/sellio-cart
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/sellio-cart ./cmd/sellio-cart
+
+test: ## Run all tests with the race detector, on a PostgreSQL they start themselves
+	@scripts/test-deps
+	go test -race ./...
+
+check: check-static test ## All that CI runs: format, vet, lint, generated code, delivery files, benchmarks once, tests
+
+check-static: lint generate-check delivery bench-once
+
+lint: ## Check format, vet and lint
+	go vet ./...
+	$(call tool,lint) golangci-lint fmt --diff
+	$(call tool,lint) golangci-lint run
+
+generate: proto-gen ## Make all generated code again
+	$(call tool,ogen) ogen --config api/ogen.yml --target internal/rest/oas --package oas --clean api/openapi.yaml
+
+proto-gen: ## Make the gRPC code again from api/sellio/cart/v1/cart.proto
+	$(call tool,proto) buf lint api
+	$(call tool,proto) buf generate api --template api/buf.gen.yaml -o api
+
+generate-check: generate # fails when generated code is not what is committed
+	git diff --exit-code -- api internal/rest/oas
+	@test -z "$$(git status --porcelain -- api internal/rest/oas)" || { git status --short -- api internal/rest/oas; exit 1; }
+
+delivery: # tests the Dockerfile, compose.yaml and the chart
+	cd tools/delivery && go test ./...
+	$(call tool,delivery) helm lint helm
+
+migrate: ## Migrate the database of DATABASE_URL to the newest schema
+	go run ./cmd/sellio-cart migrate up
+
+bench: ## Run the micro-benchmarks
+	go test -run '^$$' -bench . -benchmem ./internal/...
+
+bench-once: # every benchmark still runs
+	@scripts/test-deps
+	go test -run '^$$' -bench . -benchtime 1x ./internal/...
+
+docker-build: ## Build the container image
+	docker build --build-arg VERSION=$(VERSION) -t $(IMAGE):$(VERSION) .
+
+compose-up: ## Start the service and PostgreSQL in containers
+	docker compose up --build --detach --wait
+
+compose-down: ## Stop the containers; the data stays
+	docker compose down
+
+.PHONY: help dev run build test check check-static lint generate proto-gen generate-check delivery migrate bench bench-once docker-build compose-up compose-down

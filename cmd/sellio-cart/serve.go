@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"github.com/spf13/cobra"
+
+	"github.com/sellio/sellio-cart/api"
+	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/commit"
+	"github.com/sellio/sellio-cart/internal/config"
+	"github.com/sellio/sellio-cart/internal/docsui"
+	"github.com/sellio/sellio-cart/internal/postgres"
+	"github.com/sellio/sellio-cart/internal/rest"
+	"github.com/sellio/sellio-cart/internal/rpc"
+	"github.com/sellio/sellio-cart/internal/sqlite"
+)
+
+// serve runs the service until the context ends or SIGTERM or SIGINT arrives. It then stops listening,
+// finishes what was accepted, and returns. A second signal ends the process at once.
+func (a *app) serve(cmd *cobra.Command, _ []string) error {
+	cfg, err := a.load()
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	context.AfterFunc(ctx, stop) // from then on a signal does what it does by default
+
+	log := newLogger(a.stderr, cfg)
+	s, err := start(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	var failed error
+	select {
+	case <-ctx.Done():
+		log.Info("Stopping. Another signal forces it.", "timeout", cfg.ShutdownTimeout)
+	case failed = <-s.failed:
+	}
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownTimeout)
+	defer cancel()
+	err = errors.Join(failed, s.stop(deadline))
+	if err == nil {
+		log.Info("Stopped.")
+	}
+	return err
+}
+
+// newLogger logs text for people on a developer's machine, and JSON elsewhere.
+func newLogger(w io.Writer, cfg config.Config) *slog.Logger {
+	o := &slog.HandlerOptions{Level: cfg.LogLevel}
+	if cfg.Local() {
+		return slog.New(slog.NewTextHandler(w, o))
+	}
+	return slog.New(slog.NewJSONHandler(w, o))
+}
+
+// service is the running program.
+type service struct {
+	// closers end its parts, the last one first.
+	closers []func(context.Context) error
+	// failed hears of a listener that ended on its own.
+	failed chan error
+}
+
+// start starts all parts. Where one fails it stops the others.
+func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *service, err error) {
+	s := &service{failed: make(chan error, 2)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.stop(context.WithoutCancel(ctx)))
+		}
+	}()
+	store, err := openStore(ctx, cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, func(context.Context) error { return store.Close() })
+	carts := commit.New(store, commit.Options{
+		WriteLanes: cfg.WriteLanes, ReadLanes: cfg.ReadLanes, BatchSize: cfg.BatchSize, QueueSize: cfg.QueueSize,
+		Timeout: cfg.RequestTimeout, Logger: log,
+	})
+	s.closers = append(s.closers, carts.Close)
+	rpcAddr, err := s.serveRPC(ctx, cfg, carts, log)
+	if err != nil {
+		return nil, err
+	}
+	restAddr, err := s.serveREST(ctx, cfg, carts, log)
+	if err != nil {
+		return nil, err
+	}
+	log.Info("Sellio Cart is ready.", "version", version, "database", cfg.DatabaseURL,
+		"rest", "http://"+restAddr, "docs", "http://"+restAddr+"/docs", "grpc", rpcAddr)
+	return s, nil
+}
+
+// stop ends all parts, the last one first: listeners, so that nothing new comes in, then the lanes, which
+// finish what was accepted, then the store. It tries to end each of them, whatever comes of the others.
+func (s *service) stop(ctx context.Context) error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i](ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// openStore opens the configured database. SQLite is always migrated; PostgreSQL if so configured.
+func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (cart.Store, error) {
+	url := cfg.DatabaseURL.DSN()
+	if cfg.DatabaseURL.Kind() == config.SQLite {
+		return sqlite.Open(ctx, url)
+	}
+	if cfg.AutoMigrate {
+		err := withMigrator(ctx, cfg, func(ctx context.Context, p *goose.Provider) error {
+			results, err := p.Up(ctx)
+			for _, r := range results {
+				log.Info("Migrated.", "migration", r.Source.Path)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("migrate %v: %w", cfg.DatabaseURL, err)
+		}
+	}
+	// Each lane needs a connection; there are as many lanes for listings as for reads, and one
+	// connection is for who asks whether the database is there.
+	store, err := postgres.Open(ctx, url, cfg.WriteLanes+2*cfg.ReadLanes+1)
+	if err != nil {
+		return nil, fmt.Errorf("open %v: %w", cfg.DatabaseURL, err)
+	}
+	return store, nil
+}
+
+func (s *service) serveRPC(ctx context.Context, cfg config.Config, carts *commit.Service, log *slog.Logger) (addr string, err error) {
+	ln, addr, err := listen(ctx, "GRPC_PORT", cfg.GRPCPort)
+	if err != nil {
+		return "", err
+	}
+	server := rpc.New(carts, rpc.Options{Logger: log, RequestTimeout: cfg.RequestTimeout})
+	s.closers = append(s.closers, server.Shutdown)
+	go func() {
+		if err := server.Serve(ln); err != nil {
+			s.failed <- fmt.Errorf("serve gRPC: %w", err)
+		}
+	}()
+	return addr, nil
+}
+
+func (s *service) serveREST(ctx context.Context, cfg config.Config, carts *commit.Service, log *slog.Logger) (addr string, err error) {
+	docs, err := docsui.Handler(api.OpenAPI)
+	if err != nil {
+		return "", err
+	}
+	mux := http.NewServeMux()
+	for _, path := range []string{"/docs", "/docs/", "/redoc", "/openapi.json"} {
+		mux.Handle(path, docs)
+	}
+	mux.Handle("/", rest.New(carts, rest.Options{
+		Logger: log, SecureCookie: !cfg.Local(), RequestTimeout: cfg.RequestTimeout, Version: version,
+	}))
+	ln, addr, err := listen(ctx, "HTTP_PORT", cfg.HTTPPort)
+	if err != nil {
+		return "", err
+	}
+	server := &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       5*time.Second + cfg.RequestTimeout,
+		WriteTimeout:      10*time.Second + cfg.RequestTimeout,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	s.closers = append(s.closers, func(ctx context.Context) error {
+		// What Shutdown cannot finish in time Close cuts off.
+		if err := server.Shutdown(ctx); err != nil {
+			return errors.Join(fmt.Errorf("stop REST: %w", err), server.Close())
+		}
+		return nil
+	})
+	go func() {
+		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- fmt.Errorf("serve REST: %w", err)
+		}
+	}()
+	return addr, nil
+}
+
+// listen listens on the port of all addresses, and returns where the service is reached on this machine.
+func listen(ctx context.Context, variable string, port int) (net.Listener, string, error) {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", ":"+strconv.Itoa(port))
+	if err != nil {
+		return nil, "", fmt.Errorf("%s=%d: %w", variable, port, err)
+	}
+	return ln, net.JoinHostPort("localhost", strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)), nil
+}

@@ -1,0 +1,58 @@
+package rpc
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/status"
+)
+
+var errUndecodable = status.Error(codes.InvalidArgument,
+	"The request message cannot be decoded. It must be of the method's type, and strings must be UTF-8.")
+
+// decoded receives a request message, or why the bytes are none.
+type decoded struct {
+	msg any
+	err error
+}
+
+// codec is the codec it embeds, except that decoding into a *decoded never fails. A codec that fails
+// makes the library send INTERNAL at once, though it is the client who is at fault.
+type codec struct{ encoding.CodecV2 }
+
+// Unmarshal implements [encoding.CodecV2].
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	d, ok := v.(*decoded)
+	if !ok {
+		return c.CodecV2.Unmarshal(data, v)
+	}
+	d.err = c.CodecV2.Unmarshal(data, d.msg)
+	return nil
+}
+
+// refusingUndecodable returns the service with methods that answer a message that cannot be decoded,
+// for example because a string is not UTF-8, with INVALID_ARGUMENT.
+func (s *Server) refusingUndecodable(desc grpc.ServiceDesc) *grpc.ServiceDesc {
+	desc.Methods = slices.Clone(desc.Methods)
+	for i, m := range desc.Methods {
+		desc.Methods[i].Handler = func(srv any, ctx context.Context, decode func(any) error, mw grpc.UnaryServerInterceptor) (any, error) {
+			return m.Handler(srv, ctx, func(in any) error {
+				d := decoded{msg: in}
+				if err := decode(&d); err != nil {
+					return err // the library's own, such as a message that is too large
+				}
+				if d.err != nil {
+					s.log.DebugContext(ctx, "A gRPC request cannot be decoded.", slog.String("method", m.MethodName), slog.Any("error", d.err))
+					return errUndecodable
+				}
+				return nil
+			}, mw)
+		}
+	}
+	return &desc
+}

@@ -1,0 +1,116 @@
+package rpc
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
+	"github.com/sellio/sellio-cart/internal/cart"
+)
+
+// ownerOf returns whose cart a request means. The user wins, but a cookie that no guest can have is
+// an error beside one too. All else that is wrong is found by the command.
+func ownerOf(userID int64, cookie string) (cart.Owner, error) {
+	if userID == 0 {
+		return cart.Guest(cookie), nil
+	}
+	owner := cart.Owner{UserID: userID}
+	if cookie != "" && !cart.ValidCookie(cookie) {
+		return owner, cart.InvalidField("cookie")
+	}
+	return owner, nil
+}
+
+// itemOf returns the line that a request holds. An error is about its price; the command finds the rest.
+func itemOf(req interface {
+	GetProductId() int64
+	GetName() string
+	GetPrice() string
+	GetQuantity() int32
+},
+) (cart.Item, error) {
+	price, err := cart.ParsePrice(req.GetPrice())
+	return cart.Item{
+		ProductID: req.GetProductId(),
+		Name:      req.GetName(),
+		Price:     price,
+		Quantity:  int64(req.GetQuantity()),
+	}, err
+}
+
+// cartStatus returns the status with that number, known or not. Numbers that would wrap into another
+// one become a status that there never is.
+func cartStatus(n cartv1.CartStatus) cart.Status {
+	if n < 0 || n > math.MaxInt16 {
+		return -1
+	}
+	return cart.Status(n)
+}
+
+func response(c *cart.Cart, err error) (*cartv1.CartResponse, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &cartv1.CartResponse{Cart: message(c)}, nil
+}
+
+func list(carts []*cart.Cart, err error) (*cartv1.CartList, error) {
+	if err != nil {
+		return nil, err
+	}
+	messages := make([]*cartv1.Cart, len(carts))
+	for i, c := range carts {
+		messages[i] = message(c)
+	}
+	return &cartv1.CartList{Carts: messages}, nil
+}
+
+// message returns the cart as clients see it.
+func message(c *cart.Cart) *cartv1.Cart {
+	m := &cartv1.Cart{
+		Id:          c.ID,
+		CompanyId:   c.CompanyID,
+		Status:      cartv1.CartStatus(c.Status),
+		CreatedAt:   timestamp(c.CreatedAt),
+		UpdatedAt:   timestamp(c.UpdatedAt),
+		Items:       lines(c.Items),
+		TotalAmount: c.Total(),
+		Version:     c.Version,
+	}
+	if c.UserID != nil {
+		m.UserId = *c.UserID
+	}
+	if c.Cookie != nil {
+		m.Cookie = *c.Cookie
+	}
+	return m
+}
+
+// lines makes three allocations, however many lines there are: carts are read often, and may be long.
+func lines(items []cart.Item) []*cartv1.CartItem {
+	const usualPrice = len("12345.67")
+	var (
+		messages = make([]cartv1.CartItem, len(items))
+		pointers = make([]*cartv1.CartItem, len(items))
+		prices   strings.Builder
+		digits   [24]byte
+	)
+	prices.Grow(len(items) * usualPrice)
+	for i, item := range items {
+		start := prices.Len()
+		prices.Write(item.Price.Append(digits[:0]))
+		m := &messages[i]
+		m.ProductId = item.ProductID
+		m.Name = item.Name
+		m.Price = prices.String()[start:]
+		m.Quantity = int32(item.Quantity) // databases keep 32 bits
+		pointers[i] = m
+	}
+	return pointers
+}
+
+// timestamp prints in RFC 3339, to the microsecond: what PostgreSQL keeps.
+func timestamp(t time.Time) string {
+	return t.UTC().Format("2006-01-02T15:04:05.999999Z07:00")
+}

@@ -1,0 +1,71 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
+)
+
+// intercept stands around every unary request: it bounds the time, turns errors and panics into
+// statuses, and logs a line.
+func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	began := time.Now()
+	limited, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	resp, cause := s.call(limited, req, info.FullMethod, next)
+	err := s.toStatus(limited, info.FullMethod, cause)
+	if s.log.Enabled(ctx, slog.LevelDebug) {
+		attrs := []slog.Attr{
+			slog.String("method", info.FullMethod),
+			slog.String("code", status.Code(err).String()),
+			slog.Duration("duration", time.Since(began)),
+		}
+		if cause != nil {
+			attrs = append(attrs, slog.Any("error", cause))
+		}
+		s.log.LogAttrs(ctx, slog.LevelDebug, "A gRPC request was answered.", attrs...)
+	}
+	return resp, err
+}
+
+// call runs the handler and makes an error of a panic.
+func (s *Server) call(ctx context.Context, req any, method string, next grpc.UnaryHandler) (resp any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			resp, err = nil, s.panicked(ctx, method, p)
+		}
+	}()
+	return next(ctx, req)
+}
+
+// interceptStream stands around the streams of the health and reflection services. Those that wait
+// for a change of health would hold up a shutdown, so they end when it begins.
+func (s *Server) interceptStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
+	ctx, cancel := context.WithCancel(ss.Context())
+	defer cancel()
+	defer context.AfterFunc(s.stopping, cancel)()
+	defer func() {
+		if p := recover(); p != nil {
+			err = s.panicked(ctx, info.FullMethod, p)
+		}
+	}()
+	return next(srv, &stream{ServerStream: ss, ctx: ctx})
+}
+
+// stream is a stream with another context.
+type stream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+// Context implements [grpc.ServerStream].
+func (s *stream) Context() context.Context { return s.ctx }
+
+func (s *Server) panicked(ctx context.Context, method string, p any) error {
+	return s.internal(ctx, method, fmt.Errorf("panic: %v", p), slog.String("stack", string(debug.Stack())))
+}

@@ -1,0 +1,123 @@
+package rpc
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
+	"github.com/sellio/sellio-cart/internal/cart"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fake answers every call with the same carts and error, and remembers what it was asked.
+type fake struct {
+	answer func(ctx context.Context) ([]*cart.Cart, error)
+
+	mu    sync.Mutex
+	asked []any
+}
+
+func (f *fake) ask(ctx context.Context, what any) ([]*cart.Cart, error) {
+	f.mu.Lock()
+	f.asked = append(f.asked, what)
+	f.mu.Unlock()
+	return f.answer(ctx)
+}
+
+func (f *fake) one(ctx context.Context, what any) (*cart.Cart, error) {
+	carts, err := f.ask(ctx, what)
+	if err != nil {
+		return nil, err
+	}
+	return carts[0], nil
+}
+
+func (f *fake) Do(ctx context.Context, cmd cart.Command) (*cart.Cart, error) { return f.one(ctx, cmd) }
+func (f *fake) Get(ctx context.Context, ref cart.Ref) (*cart.Cart, error)    { return f.one(ctx, ref) }
+func (f *fake) GetMany(ctx context.Context, ids []int64) ([]*cart.Cart, error) {
+	return f.ask(ctx, ids)
+}
+
+func (f *fake) List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error) {
+	return f.ask(ctx, l)
+}
+
+// always returns a fake that answers with the carts.
+func always(carts ...*cart.Cart) *fake {
+	return &fake{answer: func(context.Context) ([]*cart.Cart, error) { return carts, nil }}
+}
+
+// failing returns a fake that answers with the error.
+func failing(err error) *fake {
+	return &fake{answer: func(context.Context) ([]*cart.Cart, error) { return nil, err }}
+}
+
+var discard = slog.New(slog.DiscardHandler)
+
+// serve starts a server for the test and returns it with a connection to it.
+func serve(t *testing.T, carts Carts, o Options, dial ...grpc.DialOption) (*Server, *grpc.ClientConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.RequestTimeout == 0 {
+		o.RequestTimeout = time.Minute
+	}
+	if o.Logger == nil {
+		o.Logger = discard
+	}
+	s := New(carts, o)
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	conn, err := grpc.NewClient(l.Addr().String(), append(dial, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+		// The test's own context has ended. A test that left a request behind is stopped hard.
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := s.Shutdown(ctx); err != nil {
+			t.Error("Shutdown:", err)
+		}
+		if err := <-served; err != nil {
+			t.Error("Serve:", err)
+		}
+	})
+	return s, conn
+}
+
+// client starts a server for the test and returns a client of it.
+func client(t *testing.T, carts Carts, o Options) cartv1.CartServiceClient {
+	t.Helper()
+	_, conn := serve(t, carts, o)
+	return cartv1.NewCartServiceClient(conn)
+}
+
+// sample is a cart with a bit of everything.
+func sample() *cart.Cart {
+	user, cookie := int64(7), "c-1"
+	created := time.Date(2024, 2, 29, 23, 59, 58, 123456000, time.FixedZone("", 3*3600))
+	return &cart.Cart{
+		ID: 11, CompanyID: 5, UserID: &user, Cookie: &cookie, Status: cart.Locked, Version: 3,
+		CreatedAt: created, UpdatedAt: created.Add(time.Hour).Truncate(time.Second),
+		Items: []cart.Item{
+			{ProductID: 1, Name: "Tea, 茶", Price: 19_99, Quantity: 3},
+			{ProductID: 2, Name: "Cup", Price: cart.MaxPrice, Quantity: cart.MaxQuantity},
+			{ProductID: 3, Name: "Gift", Price: 0, Quantity: 1},
+		},
+	}
+}

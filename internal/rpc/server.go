@@ -1,0 +1,122 @@
+// Package rpc serves carts over gRPC: it turns requests into commands and references of the domain,
+// and what comes of them into messages and status codes.
+package rpc
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	_ "google.golang.org/grpc/encoding/gzip" // clients may compress, and the Python service understood it
+	"google.golang.org/grpc/encoding/proto"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
+	"github.com/sellio/sellio-cart/internal/cart"
+)
+
+// The limits of what clients may ask of the server. The largest valid request is a few kilobytes.
+const (
+	maxRequestBytes   = 64 << 10 // of one message, unpacked
+	maxHeaderBytes    = 16 << 10 // of all metadata of one request
+	maxStreams        = 1000     // requests under way on one connection
+	connectionTimeout = 10 * time.Second
+	minPingInterval   = 10 * time.Second
+)
+
+// Carts is what the server needs of the service behind it. It gets valid input only.
+type Carts interface {
+	// Do runs a command and returns the cart as the command left it.
+	Do(ctx context.Context, cmd cart.Command) (*cart.Cart, error)
+	// Get returns the cart if it has lines.
+	Get(ctx context.Context, ref cart.Ref) (*cart.Cart, error)
+	// GetMany returns the carts with these ids that have lines, in the order asked.
+	GetMany(ctx context.Context, ids []int64) ([]*cart.Cart, error)
+	// List returns carts of a user that have lines, newest id first.
+	List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error)
+}
+
+// Options are the settings of a [Server]. Each must be set.
+type Options struct {
+	RequestTimeout time.Duration // for one request; a client may ask for less
+	Logger         *slog.Logger
+}
+
+// Server is a gRPC server with the cart, health and reflection services.
+type Server struct {
+	grpc     *grpc.Server
+	health   *health.Server
+	timeout  time.Duration
+	log      *slog.Logger
+	stopping context.Context // ends when Shutdown begins
+	stop     context.CancelFunc
+}
+
+// New returns a server that is ready to serve.
+func New(carts Carts, o Options) *Server {
+	s := &Server{health: health.NewServer(), timeout: o.RequestTimeout, log: o.Logger}
+	s.stopping, s.stop = context.WithCancel(context.Background())
+	s.grpc = grpc.NewServer(
+		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name)}),
+		grpc.UnaryInterceptor(s.intercept),
+		grpc.StreamInterceptor(s.interceptStream),
+		grpc.MaxRecvMsgSize(maxRequestBytes),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.ConnectionTimeout(connectionTimeout),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPingInterval, PermitWithoutStream: true}),
+		// Connections end now and then, so that clients find servers that were added; sooner where they
+		// are idle or the peer has gone silent.
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionIdle:     15 * time.Minute,
+			MaxConnectionAge:      30 * time.Minute,
+			MaxConnectionAgeGrace: o.RequestTimeout + time.Second,
+			Time:                  time.Minute,
+			Timeout:               20 * time.Second,
+		}),
+	)
+	s.grpc.RegisterService(s.refusingUndecodable(cartv1.CartService_ServiceDesc), &service{carts: carts})
+	healthv1.RegisterHealthServer(s.grpc, s.health)
+	s.health.SetServingStatus(cartv1.CartService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
+	reflection.Register(s.grpc)
+	return s
+}
+
+// Serve answers requests on the listener, which it closes in the end. It returns nil after Shutdown,
+// and otherwise why it cannot go on.
+func (s *Server) Serve(l net.Listener) error {
+	if err := s.grpc.Serve(l); !errors.Is(err, grpc.ErrServerStopped) {
+		return err
+	}
+	return nil
+}
+
+// Drain makes health checks answer NOT_SERVING from now on. Requests are served as before.
+func (s *Server) Drain() { s.health.Shutdown() }
+
+// Shutdown drains the server, accepts nothing more and returns when the requests under way are done.
+// When ctx ends first, it cancels them, waits for them to notice, and returns ctx's error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.Drain()
+	s.stop()
+	done := make(chan struct{})
+	go func() {
+		s.grpc.GracefulStop()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		s.grpc.Stop()
+		<-done
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,264 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/encoding/gzip"
+	"google.golang.org/grpc/encoding/proto"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/metadata"
+	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/grpc/status"
+
+	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
+	"github.com/sellio/sellio-cart/internal/cart"
+)
+
+// rawCodec sends bytes as they are.
+type rawCodec struct{ encoding.CodecV2 }
+
+func (c rawCodec) Marshal(v any) (mem.BufferSlice, error) {
+	return mem.BufferSlice{mem.SliceBuffer(v.([]byte))}, nil
+}
+
+func TestUndecodable(t *testing.T) {
+	_, conn := serve(t, always(sample()), Options{})
+	codec := rawCodec{encoding.GetCodecV2(proto.Name)}
+	tests := map[string][]byte{
+		"not UTF-8":     append([]byte{0x08, 5, 0x1a, 2}, 0xc3, 0x28), // company_id, cookie
+		"cut short":     {0x08, 5, 0x1a, 200, 'a'},
+		"not a message": {0xff, 0xff},
+	}
+	for name, raw := range tests {
+		t.Run(name, func(t *testing.T) {
+			err := conn.Invoke(t.Context(), cartv1.CartService_UpsertCart_FullMethodName, raw, new(cartv1.CartResponse), grpc.ForceCodecV2(codec))
+			if got := status.Code(err); got != codes.InvalidArgument {
+				t.Errorf("got %v (%v), want InvalidArgument", got, err)
+			}
+			if strings.Contains(err.Error(), "proto:") {
+				t.Errorf("internals shown: %v", err)
+			}
+		})
+	}
+}
+
+func TestRequestTooLarge(t *testing.T) {
+	c := client(t, always(sample()), Options{})
+	// Packed it is small; what counts is what the server would have to hold.
+	for name, opts := range map[string][]grpc.CallOption{"plain": nil, "packed": {grpc.UseCompressor(gzip.Name)}} {
+		t.Run(name, func(t *testing.T) {
+			_, err := c.UpsertCart(t.Context(), &cartv1.UpsertCartRequest{Cookie: strings.Repeat("c", maxRequestBytes)}, opts...)
+			if got := status.Code(err); got != codes.ResourceExhausted {
+				t.Errorf("got %v (%v), want ResourceExhausted", got, err)
+			}
+		})
+	}
+}
+
+func TestTooMuchMetadata(t *testing.T) {
+	c := client(t, always(sample()), Options{})
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "x-large", strings.Repeat("v", maxHeaderBytes))
+	if _, err := c.GetCart(ctx, &cartv1.GetCartRequest{CartId: 1}); err == nil {
+		t.Error("accepted")
+	}
+}
+
+func TestCompressedRequest(t *testing.T) {
+	c := client(t, always(sample()), Options{})
+	if _, err := c.GetCart(t.Context(), &cartv1.GetCartRequest{CartId: 1}, grpc.UseCompressor(gzip.Name)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestUnknownMethod(t *testing.T) {
+	_, conn := serve(t, always(sample()), Options{})
+	for _, method := range []string{"/sellio.cart.v1.CartService/DropCart", "/sellio.cart.v2.CartService/GetCart"} {
+		err := conn.Invoke(t.Context(), method, new(cartv1.GetCartRequest), new(cartv1.CartResponse))
+		if got := status.Code(err); got != codes.Unimplemented {
+			t.Errorf("%s: got %v, want Unimplemented", method, got)
+		}
+	}
+}
+
+// untilEnd returns a fake that says on the channel that it has begun, and answers when its context ends.
+func untilEnd(begun chan<- context.Context) *fake {
+	return &fake{answer: func(ctx context.Context) ([]*cart.Cart, error) {
+		begun <- ctx
+		<-ctx.Done()
+		return nil, cart.Unavailable(ctx.Err())
+	}}
+}
+
+func TestRequestTimeout(t *testing.T) {
+	c := client(t, untilEnd(make(chan context.Context, 1)), Options{RequestTimeout: time.Millisecond})
+	_, err := c.GetCart(t.Context(), &cartv1.GetCartRequest{CartId: 1})
+	if got := status.Code(err); got != codes.DeadlineExceeded {
+		t.Errorf("got %v, want DeadlineExceeded", got)
+	}
+}
+
+func TestDeadlines(t *testing.T) {
+	var left time.Duration
+	f := &fake{answer: func(ctx context.Context) ([]*cart.Cart, error) {
+		deadline, _ := ctx.Deadline()
+		left = time.Until(deadline)
+		return []*cart.Cart{sample()}, nil
+	}}
+	c := client(t, f, Options{RequestTimeout: time.Hour})
+	for name, asked := range map[string]time.Duration{"the client's": 30 * time.Minute, "the server's": 24 * time.Hour} {
+		ctx, cancel := context.WithTimeout(t.Context(), asked)
+		defer cancel()
+		if _, err := c.GetCart(ctx, &cartv1.GetCartRequest{CartId: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if most := min(asked, time.Hour); left > most || left < most-10*time.Minute {
+			t.Errorf("%s deadline is shorter: the handler had %v", name, left)
+		}
+	}
+}
+
+func TestHealth(t *testing.T) {
+	s, conn := serve(t, always(sample()), Options{})
+	health := healthv1.NewHealthClient(conn)
+	check := func(service string, want healthv1.HealthCheckResponse_ServingStatus) {
+		t.Helper()
+		resp, err := health.Check(t.Context(), &healthv1.HealthCheckRequest{Service: service})
+		if err != nil || resp.GetStatus() != want {
+			t.Errorf("service %q: got %v (%v), want %v", service, resp.GetStatus(), err, want)
+		}
+	}
+	const service = "sellio.cart.v1.CartService"
+	check("", healthv1.HealthCheckResponse_SERVING)
+	check(service, healthv1.HealthCheckResponse_SERVING)
+	if _, err := health.Check(t.Context(), &healthv1.HealthCheckRequest{Service: "other"}); status.Code(err) != codes.NotFound {
+		t.Errorf("an unknown service: %v, want NotFound", err)
+	}
+	s.Drain()
+	check("", healthv1.HealthCheckResponse_NOT_SERVING)
+	check(service, healthv1.HealthCheckResponse_NOT_SERVING)
+	if _, err := cartv1.NewCartServiceClient(conn).GetCart(t.Context(), &cartv1.GetCartRequest{CartId: 1}); err != nil {
+		t.Error("requests are not served while draining:", err)
+	}
+}
+
+// TestReflection asks both versions of the reflection service: tools that are some years old know only
+// v1alpha. Its messages are those of v1.
+func TestReflection(t *testing.T) {
+	_, conn := serve(t, always(sample()), Options{})
+	for _, version := range []string{"v1", "v1alpha"} {
+		t.Run(version, func(t *testing.T) {
+			desc := &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}
+			method := "/grpc.reflection." + version + ".ServerReflection/ServerReflectionInfo"
+			stream, err := conn.NewStream(t.Context(), desc, method)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list := &reflectionv1.ServerReflectionRequest{MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{}}
+			if err := stream.SendMsg(list); err != nil {
+				t.Fatal(err)
+			}
+			resp := new(reflectionv1.ServerReflectionResponse)
+			if err := stream.RecvMsg(resp); err != nil {
+				t.Fatal(err)
+			}
+			listed := func(s *reflectionv1.ServiceResponse) bool { return s.GetName() == "sellio.cart.v1.CartService" }
+			if !slices.ContainsFunc(resp.GetListServicesResponse().GetService(), listed) {
+				t.Errorf("the service is not listed: %v", resp)
+			}
+		})
+	}
+}
+
+func TestShutdownWaits(t *testing.T) {
+	begun, finish := make(chan struct{}), make(chan struct{})
+	f := &fake{answer: func(context.Context) ([]*cart.Cart, error) {
+		close(begun)
+		<-finish
+		return []*cart.Cart{sample()}, nil
+	}}
+	s, conn := serve(t, f, Options{})
+	answered := make(chan error, 1)
+	go func() {
+		_, err := cartv1.NewCartServiceClient(conn).GetCart(t.Context(), &cartv1.GetCartRequest{CartId: 1})
+		answered <- err
+	}()
+	<-begun
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Shutdown(t.Context()) }()
+	<-s.stopping.Done()
+	select {
+	case err := <-stopped:
+		t.Fatalf("Shutdown returned %v with a request under way", err)
+	default:
+	}
+	close(finish)
+	if err := <-answered; err != nil {
+		t.Error("the request under way:", err)
+	}
+	if err := <-stopped; err != nil {
+		t.Error("Shutdown:", err)
+	}
+}
+
+func TestShutdownLosesPatience(t *testing.T) {
+	begun := make(chan context.Context)
+	s, conn := serve(t, untilEnd(begun), Options{})
+	answered := make(chan error, 1)
+	go func() {
+		_, err := cartv1.NewCartServiceClient(conn).GetCart(t.Context(), &cartv1.GetCartRequest{CartId: 1})
+		answered <- err
+	}()
+	<-begun
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Shutdown: %v, want the context's error", err)
+	}
+	if err := <-answered; err == nil {
+		t.Error("a request that was cut off succeeded")
+	}
+}
+
+// TestShutdownEndsWatches checks that who watches the health of the server does not hold it up.
+func TestShutdownEndsWatches(t *testing.T) {
+	s, conn := serve(t, always(sample()), Options{})
+	watch, err := healthv1.NewHealthClient(conn).Watch(t.Context(), &healthv1.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first, err := watch.Recv(); err != nil || first.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+		t.Fatalf("got %v (%v), want SERVING", first, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Error("Shutdown:", err)
+	}
+}
+
+func TestServeAfterShutdown(t *testing.T) {
+	s := New(always(sample()), Options{RequestTimeout: time.Minute, Logger: discard})
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Fatal("Shutdown:", err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Serve(l); err != nil {
+		t.Error("Serve:", err)
+	}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the listener is left open: %v", err)
+	}
+}

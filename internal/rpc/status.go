@@ -1,0 +1,84 @@
+package rpc
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/sellio/sellio-cart/internal/cart"
+)
+
+// statusCodes says how failures are answered. What is not in it is a bug and INTERNAL.
+var statusCodes = map[cart.Code]codes.Code{
+	cart.CodeInvalid:        codes.InvalidArgument,
+	cart.CodeNotFound:       codes.NotFound,
+	cart.CodeNotAllowed:     codes.FailedPrecondition,
+	cart.CodeNotActive:      codes.FailedPrecondition,
+	cart.CodeConflict:       codes.Aborted,
+	cart.CodeOverloaded:     codes.ResourceExhausted,
+	cart.CodeUnavailable:    codes.Unavailable,
+	cart.CodeOutcomeUnknown: codes.Unavailable,
+}
+
+// retryAfter is how long a client is asked to wait when the service could not serve it.
+const retryAfter = time.Second
+
+// toStatus returns the status that answers a failed request, nil for nil. Nothing private gets out.
+func (s *Server) toStatus(ctx context.Context, method string, err error) error {
+	if err == nil {
+		return nil
+	}
+	// Only where the request's own time is over: batches end by their own clock, which is an outage.
+	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
+		return status.FromContextError(ended).Err()
+	}
+	e, ok := errors.AsType[*cart.Error](err)
+	if !ok {
+		if _, ok := status.FromError(err); ok {
+			return err // of the library's own services, or made here
+		}
+		return s.internal(ctx, method, err)
+	}
+	code, ok := statusCodes[e.Code]
+	if !ok {
+		return s.internal(ctx, method, err)
+	}
+	st, failed := status.New(code, e.Detail).WithDetails(details(e, code)...)
+	if failed != nil {
+		return s.internal(ctx, method, errors.Join(err, failed))
+	}
+	return st.Err()
+}
+
+// details returns what a program can read: which fields are at fault, or when to try again.
+func details(e *cart.Error, code codes.Code) []protoadapt.MessageV1 {
+	switch code {
+	case codes.InvalidArgument:
+		bad := &errdetails.BadRequest{}
+		for _, f := range e.Fields {
+			bad.FieldViolations = append(bad.FieldViolations,
+				&errdetails.BadRequest_FieldViolation{Field: f.Field, Description: f.Detail})
+		}
+		return []protoadapt.MessageV1{bad}
+	case codes.ResourceExhausted, codes.Unavailable:
+		return []protoadapt.MessageV1{&errdetails.RetryInfo{RetryDelay: durationpb.New(retryAfter)}}
+	default:
+		return nil
+	}
+}
+
+// internal logs a bug under a fresh id, and returns the status that names the id and nothing else.
+func (s *Server) internal(ctx context.Context, method string, err error, more ...slog.Attr) error {
+	id := rand.Text()
+	s.log.LogAttrs(ctx, slog.LevelError, "A gRPC request failed.",
+		append([]slog.Attr{slog.String("id", id), slog.String("method", method), slog.Any("error", err)}, more...)...)
+	return status.Error(codes.Internal, "Something went wrong in the service. The id of this error is "+id+".")
+}
