@@ -1,0 +1,215 @@
+//go:build unix
+
+package pgtest
+
+import (
+	"context"
+	crand "crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// settings of every cluster. Only this machine can reach it, and only with the password.
+const settings = `
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+max_connections = 300
+`
+
+// keeper waits until its input ends, which it does when the process at the other end of the pipe
+// closes it or dies, by whatever cause. Then it stops the server and removes its files.
+// Its arguments are pg_ctl and the directory of the cluster.
+const keeper = `
+cat >/dev/null
+if [ -e "$2/data/postmaster.pid" ]; then
+	"$1" stop -D "$2/data" -m immediate -s || exit 1
+fi
+rm -rf "$2"
+`
+
+// A cluster is a PostgreSQL server with its data in a temporary directory.
+type cluster struct {
+	bin      string // directory of PostgreSQL's programs
+	dir      string
+	attr     *syscall.SysProcAttr
+	port     int
+	password string
+	keeper   *exec.Cmd
+	leash    io.Closer // the keeper acts when it is closed
+}
+
+// newCluster makes a cluster and starts it. The lines are added to its configuration.
+func newCluster(ctx context.Context, lines ...string) (*cluster, error) {
+	bin, err := findPrograms(ctx, usualPlaces)
+	if err != nil {
+		return nil, err
+	}
+	attr, err := unprivileged()
+	if err != nil {
+		return nil, err
+	}
+	c := &cluster{bin: bin, attr: attr, password: crand.Text()}
+	// The temporary directory may be closed to the user that the server runs as.
+	if err = c.makeDir(os.TempDir()); errors.Is(err, os.ErrPermission) {
+		err = c.makeDir("/tmp")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err = c.initialize(ctx, lines); err == nil {
+		err = c.startOnFreePort(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+// makeDir makes the directory of the cluster in parent, and starts the keeper there.
+func (c *cluster) makeDir(parent string) error {
+	dir, err := os.MkdirTemp(parent, "pgtest-")
+	if err != nil {
+		return err
+	}
+	c.dir = dir
+	if err = c.giveAway(dir); err == nil {
+		err = c.startKeeper()
+	}
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(dir))
+	}
+	return nil
+}
+
+func (c *cluster) startKeeper() error {
+	c.keeper = c.command(context.Background(), "/bin/sh", "-c", keeper, "sh", filepath.Join(c.bin, "pg_ctl"), c.dir)
+	leash, err := c.keeper.StdinPipe()
+	if err != nil {
+		return err
+	}
+	c.leash = leash
+	return c.keeper.Start()
+}
+
+func (c *cluster) initialize(ctx context.Context, lines []string) error {
+	passwordFile := filepath.Join(c.dir, "password")
+	if err := os.WriteFile(passwordFile, []byte(c.password), 0o600); err != nil {
+		return err
+	}
+	if err := c.giveAway(passwordFile); err != nil {
+		return err
+	}
+	err := c.run(ctx, "initdb", "-D", c.data(), "--no-sync", "--encoding=UTF8", "--locale=C",
+		"--username=postgres", "--auth=scram-sha-256", "--pwfile="+passwordFile)
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(passwordFile); err != nil {
+		return err
+	}
+	conf, err := os.OpenFile(filepath.Join(c.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(conf, settings+strings.Join(lines, "\n")+"\n")
+	return errors.Join(err, conf.Close())
+}
+
+// startOnFreePort tries again with another port, for somebody may take one that was free just now.
+func (c *cluster) startOnFreePort(ctx context.Context) error {
+	var err error
+	for range 3 {
+		if c.port, err = freePort(ctx); err != nil {
+			return err
+		}
+		if err = c.start(ctx, "start"); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// freePort returns a port below those that systems give to outgoing connections, so that a server
+// that was stopped finds its port free when it starts again.
+func freePort(ctx context.Context) (int, error) {
+	var err error
+	for range 20 {
+		port := 20000 + rand.IntN(12000)
+		var listener net.Listener
+		listener, err = new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return port, listener.Close()
+		}
+	}
+	return 0, fmt.Errorf("no free port: %w", err)
+}
+
+// start runs pg_ctl's start or restart and waits until the server takes connections.
+func (c *cluster) start(ctx context.Context, action string) error {
+	log := filepath.Join(c.dir, "log")
+	err := c.run(ctx, "pg_ctl", action, "-D", c.data(), "-m", "fast", "-s", "-w", "-l", log, "-o", fmt.Sprintf("-p %d", c.port))
+	if err != nil {
+		text, logErr := os.ReadFile(log)
+		return errors.Join(err, logErr, errors.New(string(text)))
+	}
+	return nil
+}
+
+func (c *cluster) stop(ctx context.Context, mode StopMode) error {
+	return c.run(ctx, "pg_ctl", "stop", "-D", c.data(), "-s", "-w", "-m", string(mode))
+}
+
+// close stops the server, if it runs, and removes its files.
+func (c *cluster) close() error {
+	if err := errors.Join(c.leash.Close(), c.keeper.Wait()); err != nil {
+		return fmt.Errorf("stop the server in %s: %w", c.dir, err)
+	}
+	return os.RemoveAll(c.dir)
+}
+
+func (c *cluster) url() *url.URL {
+	return &url.URL{
+		Scheme:   "postgres",
+		User:     url.UserPassword("postgres", c.password),
+		Host:     net.JoinHostPort("127.0.0.1", strconv.Itoa(c.port)),
+		Path:     "/postgres",
+		RawQuery: "sslmode=disable",
+	}
+}
+
+func (c *cluster) data() string { return filepath.Join(c.dir, "data") }
+
+// run runs one of PostgreSQL's programs; an error holds what the program said.
+func (c *cluster) run(ctx context.Context, program string, args ...string) error {
+	if out, err := c.command(ctx, filepath.Join(c.bin, program), args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", program, err, out)
+	}
+	return nil
+}
+
+// command prepares a program to run as the user of the server, in a directory that it may enter.
+func (c *cluster) command(ctx context.Context, path string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Dir = c.dir
+	cmd.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC")
+	cmd.SysProcAttr = c.attr
+	return cmd
+}
+
+// giveAway makes the user of the server the owner of the file.
+func (c *cluster) giveAway(path string) error {
+	if c.attr.Credential == nil {
+		return nil
+	}
+	return os.Chown(path, int(c.attr.Credential.Uid), int(c.attr.Credential.Gid))
+}

@@ -1,0 +1,88 @@
+//go:build unix
+
+package pgtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+var errNoPrograms = errors.New(
+	"no PostgreSQL server found: install one (apt-get install postgresql, brew install postgresql) or set TEST_DATABASE_URL")
+
+// usualPlaces are where packages put the programs, apart from PATH.
+var usualPlaces = []string{
+	"/usr/lib/postgresql/[1-9][0-9]/bin",
+	"/usr/pgsql-[1-9][0-9]/bin",
+	"/opt/homebrew/opt/postgresql*/bin",
+	"/usr/local/opt/postgresql*/bin",
+	"/usr/local/pgsql/bin",
+}
+
+// findPrograms returns the directory of PostgreSQL's programs: the one that pg_config on PATH names,
+// the one on PATH, or the newest in the places, which are patterns.
+func findPrograms(ctx context.Context, places []string) (string, error) {
+	var dirs []string
+	// Without pg_config, or with a broken one, the other places remain.
+	if out, err := exec.CommandContext(ctx, "pg_config", "--bindir").Output(); err == nil {
+		dirs = append(dirs, strings.TrimSpace(string(out)))
+	}
+	if path, err := exec.LookPath("initdb"); err == nil {
+		dirs = append(dirs, filepath.Dir(path))
+	}
+	for _, pattern := range places {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			return "", err
+		}
+		slices.Reverse(found) // Glob sorts; the newest comes first
+		dirs = append(dirs, found...)
+	}
+	if i := slices.IndexFunc(dirs, hasPrograms); i >= 0 {
+		return dirs[i], nil
+	}
+	return "", errNoPrograms
+}
+
+// hasPrograms reports whether dir has a server. A client's package has pg_config alone.
+func hasPrograms(dir string) bool {
+	for _, name := range []string{"initdb", "pg_ctl", "postgres"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// unprivileged returns how to start PostgreSQL's programs: in a session of their own, which Ctrl-C
+// does not reach, and for root as another user, since they refuse to run as root.
+func unprivileged() (*syscall.SysProcAttr, error) {
+	attr := &syscall.SysProcAttr{Setsid: true}
+	if os.Geteuid() != 0 {
+		return attr, nil
+	}
+	account, err := user.Lookup("postgres")
+	if err != nil {
+		account, err = user.Lookup("nobody")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("PostgreSQL does not run as root, and there is no other user to run it: %w", err)
+	}
+	uid, uidErr := strconv.ParseInt(account.Uid, 10, 64)
+	gid, gidErr := strconv.ParseInt(account.Gid, 10, 64)
+	if err := errors.Join(uidErr, gidErr); err != nil {
+		return nil, err
+	}
+	// Some systems give nobody the id -2, which the kernel reads as an unsigned number.
+	attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	return attr, nil
+}

@@ -1,0 +1,239 @@
+//go:build unix
+
+package pgtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// A Proxy stands between clients and a server, and breaks their connections as a test asks for. It
+// understands the frontend/backend protocol without TLS. Its methods may be called from any goroutine.
+type Proxy struct {
+	t        testing.TB
+	listener net.Listener
+	url      string
+	network  string // of the server
+	address  string
+
+	ctx    context.Context // ends with the test
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	statements, roundTrips atomic.Int64
+
+	mu     sync.Mutex
+	links  map[*link]struct{}
+	traps  []trap
+	refuse bool
+	delay  time.Duration
+	gate   chan struct{} // closed: traffic passes
+	closed bool
+}
+
+// A trap springs at the first statement that holds match.
+type trap struct {
+	match string
+	after bool // after the server has answered, rather than before it is asked
+}
+
+// Counts is what clients asked of the server. Connecting does not count.
+type Counts struct {
+	Statements int // statements executed; a simple query counts once, whatever it holds
+	RoundTrips int // times that a client had to wait for an answer, also those that only prepare
+}
+
+// NewProxy starts a proxy to the server of targetURL. At the end of the test it closes all
+// connections, and fails the test if a trap was set that never sprang.
+func NewProxy(t testing.TB, targetURL string) *Proxy {
+	t.Helper()
+	config, err := pgconn.ParseConfig(targetURL)
+	if err != nil {
+		t.Fatalf("pgtest: proxy: %v", err)
+	}
+	u, err := url.Parse(targetURL)
+	if err != nil {
+		t.Fatal("pgtest: proxy: the target must be given as a URL")
+	}
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("pgtest: proxy: %v", err)
+	}
+	p := &Proxy{t: t, listener: listener, links: map[*link]struct{}{}, gate: make(chan struct{})}
+	close(p.gate)
+	p.network, p.address = pgconn.NetworkAddress(config.Host, config.Port)
+	p.url = viaProxy(u, listener.Addr().String())
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.wg.Go(p.accept)
+	t.Cleanup(p.close)
+	return p
+}
+
+// viaProxy returns u with another address, and with the settings that would contradict it left out.
+func viaProxy(u *url.URL, address string) string {
+	via := *u
+	via.Host = address
+	query := via.Query()
+	query.Del("host")
+	query.Del("port")
+	query.Set("sslmode", "disable")
+	via.RawQuery = query.Encode()
+	return via.String()
+}
+
+// URL returns the URL of the target by way of the proxy.
+func (p *Proxy) URL() string { return p.url }
+
+// CutAll closes all connections.
+func (p *Proxy) CutAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for l := range p.links {
+		l.close()
+	}
+}
+
+// Refuse(true) closes new connections at once, until Refuse(false). Open ones stay.
+func (p *Proxy) Refuse(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refuse = on
+}
+
+// Hang(true) holds all traffic back, until Hang(false). Connections stay open and silent, and neither
+// side sees the other one close.
+func (p *Proxy) Hang(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-p.gate:
+		if on {
+			p.gate = make(chan struct{})
+		}
+	default:
+		if !on {
+			close(p.gate)
+		}
+	}
+}
+
+// Delay makes every round trip longer by d. Requests that one client sends without waiting for the
+// answers in between are delayed one after the other.
+func (p *Proxy) Delay(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay = d
+}
+
+// CutBefore sets a trap for the next execution of a statement that holds match: its connection is
+// closed, and the server never gets the statement. Match is looked for, with case, in the SQL text
+// (also when it was prepared earlier) and in the arguments as they are sent. Preparing does not spring
+// the trap. Several traps may be set; each springs once.
+func (p *Proxy) CutBefore(match string) { p.set(trap{match: match}) }
+
+// CutAfterReply sets a trap like that of CutBefore, but the server gets the request. When it has
+// answered all of it, up to its Sync, the answer is thrown away and the connection is closed. So the
+// server has committed, or has refused to, and the client cannot know which.
+func (p *Proxy) CutAfterReply(match string) { p.set(trap{match: match, after: true}) }
+
+func (p *Proxy) set(t trap) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.traps = append(p.traps, t)
+}
+
+// Counts returns what passed the proxy since it started, or since the last ResetCounts.
+func (p *Proxy) Counts() Counts {
+	return Counts{Statements: int(p.statements.Load()), RoundTrips: int(p.roundTrips.Load())}
+}
+
+// ResetCounts sets the counts to zero.
+func (p *Proxy) ResetCounts() {
+	p.statements.Store(0)
+	p.roundTrips.Store(0)
+}
+
+func (p *Proxy) accept() {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			if !errors.Is(err, net.ErrClosed) {
+				p.t.Errorf("pgtest: proxy: %v", err)
+			}
+			return
+		}
+		p.wg.Go(func() { p.serve(client) })
+	}
+}
+
+// serve forwards between the client and a new connection to the server, until one of them ends.
+func (p *Proxy) serve(client net.Conn) {
+	server, err := new(net.Dialer).DialContext(p.ctx, p.network, p.address)
+	if err != nil {
+		client.Close() // so the client learns that the server is away
+		return
+	}
+	l := newLink(p, client, server)
+	defer l.close()
+	if p.admit(l) {
+		defer p.forget(l)
+		l.run()
+	}
+}
+
+func (p *Proxy) admit(l *link) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.refuse || p.closed {
+		return false
+	}
+	p.links[l] = struct{}{}
+	return true
+}
+
+func (p *Proxy) forget(l *link) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.links, l)
+}
+
+// spring takes the first trap that matches a message or the SQL that was prepared for it.
+func (p *Proxy) spring(body []byte, prepared string) (trap, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.IndexFunc(p.traps, func(t trap) bool {
+		return bytes.Contains(body, []byte(t.match)) || strings.Contains(prepared, t.match)
+	})
+	if i < 0 {
+		return trap{}, false
+	}
+	t := p.traps[i]
+	p.traps = slices.Delete(p.traps, i, i+1)
+	return t, true
+}
+
+func (p *Proxy) close() {
+	p.mu.Lock()
+	p.closed = true
+	for _, t := range p.traps {
+		p.t.Errorf("pgtest: proxy: no statement sprang the trap %q", t.match)
+	}
+	p.mu.Unlock()
+	p.cancel()
+	if err := p.listener.Close(); err != nil {
+		p.t.Errorf("pgtest: proxy: %v", err)
+	}
+	p.CutAll()
+	p.wg.Wait()
+}

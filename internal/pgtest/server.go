@@ -1,0 +1,56 @@
+//go:build unix
+
+package pgtest
+
+import "testing"
+
+// A StopMode says how a server stops.
+type StopMode string
+
+const (
+	// Fast ends all sessions and shuts the server down in order.
+	Fast StopMode = "fast"
+	// Immediate is a crash: the server recovers from its log when it starts again.
+	Immediate StopMode = "immediate"
+)
+
+// A Server belongs to one test, which may stop it. What it has committed it keeps, as in production
+// (fsync is on). Its methods fail the test when they fail, so call them from the test's goroutine.
+type Server struct {
+	t       testing.TB
+	cluster *cluster
+}
+
+// Start starts a server for this test alone. It is gone at the end of the test.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	c, err := newCluster(t.Context())
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := c.close(); err != nil {
+			t.Errorf("pgtest: %v", err)
+		}
+	})
+	return &Server{t: t, cluster: c}
+}
+
+// URL returns the URL of an empty database on the server, for a superuser. It stays the same.
+func (s *Server) URL() string { return s.cluster.url().String() }
+
+// Stop stops the server and waits until it has stopped.
+func (s *Server) Stop(mode StopMode) {
+	s.t.Helper()
+	if err := s.cluster.stop(s.t.Context(), mode); err != nil {
+		s.t.Fatalf("pgtest: %v", err)
+	}
+}
+
+// Restart starts the server again, after stopping it if it runs, and waits until it takes connections.
+func (s *Server) Restart() {
+	s.t.Helper()
+	if err := s.cluster.start(s.t.Context(), "restart"); err != nil {
+		s.t.Fatalf("pgtest: %v", err)
+	}
+}
