@@ -4,7 +4,8 @@ SHELL := /bin/sh
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 IMAGE   ?= ghcr.io/sellio/sellio-cart
 
-# Tools are pinned in go.mod files of their own, so that they never touch what the service is built from.
+# Tools are pinned in go.mod files of their own, so that they never touch what the service is built from; but
+# protoc-gen-go is in go.mod, with the runtime that it must fit.
 tool = go tool -modfile=tools/$(1)/go.mod
 
 help: ## Show this list
@@ -44,7 +45,7 @@ generate-check: generate # fails when generated code is not what is committed
 	@test -z "$$(git status --porcelain -- api internal/rest/oas)" || { git status --short -- api internal/rest/oas; exit 1; }
 
 delivery: # tests the Dockerfile, compose.yaml and the chart
-	cd tools/delivery && go test ./...
+	cd tools/delivery && go vet ./... && go test -count=1 ./... # the cache does not see files outside of the module
 	$(call tool,delivery) helm lint helm
 
 migrate: ## Migrate the database of DATABASE_URL to the newest schema

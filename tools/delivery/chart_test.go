@@ -1,0 +1,191 @@
+package delivery
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"helm.sh/helm/v3/pkg/action"
+	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/lint/support"
+	"helm.sh/helm/v3/pkg/release"
+	"helm.sh/helm/v3/pkg/releaseutil"
+	"helm.sh/helm/v3/pkg/strvals"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/kubernetes/scheme"
+)
+
+const (
+	root  = "../.."
+	chart = root + "/helm"
+)
+
+// variants are sets of values, each as `helm --set` takes it.
+var variants = map[string]string{
+	"defaults":            "",
+	"database url":        "database.url=postgresql://shop:s3cret@db:5432/cart",
+	"today's url":         "database.url=postgresql+asyncpg://shop:s3cret@db:5432/cart",
+	"other secret":        "database.existingSecret.name=shop-db,database.existingSecret.key=uri",
+	"migrations off":      "migration.enabled=false",
+	"headless gRPC":       "service.grpc.headless=true",
+	"no shutdown delay":   "shutdown.delaySeconds=0,shutdown.timeoutSeconds=60",
+	"long name":           "fullnameOverride=" + strings.Repeat("n", 80),
+	"tuning":              "config.WRITE_LANES=4,config.BATCH_SIZE=128,config.QUEUE_SIZE=1000000",
+	"part of other chart": "global.region=eu",
+	"placement": "nodeSelector.disk=ssd,tolerations[0].key=shop,tolerations[0].operator=Exists," +
+		"imagePullSecrets[0].name=ghcr,podAnnotations.team=cart,image.tag=2.0.0," +
+		"topologySpreadConstraints[0].maxSkew=1,topologySpreadConstraints[0].topologyKey=zone," +
+		"topologySpreadConstraints[0].whenUnsatisfiable=ScheduleAnyway," +
+		"affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight=1," +
+		"affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].podAffinityTerm.topologyKey=zone",
+}
+
+// rendered is the chart as a cluster would get it.
+type rendered struct {
+	objects []runtime.Object // hooks included
+	hooks   []*release.Hook
+}
+
+func TestChartLint(t *testing.T) {
+	t.Parallel()
+	for name, set := range variants {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			result := action.NewLint().Run([]string{chart}, values(t, set))
+			if result.TotalChartsLinted != 1 {
+				t.Errorf("charts linted = %d, want 1", result.TotalChartsLinted)
+			}
+			for _, err := range result.Errors {
+				t.Error(err)
+			}
+			for _, m := range result.Messages {
+				if m.Severity >= support.WarningSev {
+					t.Error(m)
+				}
+			}
+		})
+	}
+}
+
+func TestChartRefusesBadValues(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ set, want string }{
+		"no database": {
+			"database.existingSecret.name=",
+			"sellio-cart needs a database: set database.url or database.existingSecret.name",
+		},
+		"no database, no migrations": {
+			"database.existingSecret.name=,migration.enabled=false",
+			"sellio-cart needs a database: set database.url or database.existingSecret.name",
+		},
+		"not PostgreSQL":       {"database.url=mysql://shop:s3cret@db/cart", "database.url must start with postgresql://"},
+		"unknown value":        {"databse.url=postgresql://db", "databse"},
+		"unknown setting":      {"config.LOG_LEVL=debug", "LOG_LEVL"},
+		"bad log level":        {"config.LOG_LEVEL=loud", "LOG_LEVEL"},
+		"bad duration":         {"config.REQUEST_TIMEOUT=5", "REQUEST_TIMEOUT"},
+		"setting of the chart": {"config.HTTP_PORT=9000", "HTTP_PORT"},
+		"password as setting":  {"config.DATABASE_URL=postgresql://db", "DATABASE_URL"},
+		"headless NodePort":    {"service.grpc.headless=true,service.grpc.type=NodePort", "/service/grpc/type"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := install(t, values(t, tt.set))
+			if err == nil {
+				t.Fatal("the chart took it")
+			}
+			if !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %q does not say %q", err, tt.want)
+			}
+			if strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("error %q shows the password", err)
+			}
+		})
+	}
+}
+
+// eachVariant renders the chart with every set of values and runs check on the result.
+func eachVariant(t *testing.T, check func(t *testing.T, r *rendered)) {
+	t.Helper()
+	for name, set := range variants {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			check(t, render(t, set))
+		})
+	}
+}
+
+// render renders the chart with values in the form that `helm --set` takes.
+func render(t *testing.T, set string) *rendered {
+	t.Helper()
+	return renderValues(t, values(t, set))
+}
+
+// renderValues renders the chart and decodes every document; a field that Kubernetes does not know is an error.
+func renderValues(t *testing.T, vals map[string]any) *rendered {
+	t.Helper()
+	rel, err := install(t, vals)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rendered{hooks: rel.Hooks}
+	strict := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
+	decode := func(doc string) {
+		obj, _, err := strict.Decode([]byte(doc), nil, nil)
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, doc)
+		}
+		r.objects = append(r.objects, obj)
+	}
+	for _, doc := range releaseutil.SplitManifests(rel.Manifest) {
+		decode(doc)
+	}
+	for _, hook := range rel.Hooks {
+		decode(hook.Manifest)
+	}
+	return r
+}
+
+// install does what `helm template cart helm --namespace shop --values …` does.
+func install(t *testing.T, vals map[string]any) (*release.Release, error) {
+	t.Helper()
+	c, err := loader.Load(chart)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := action.NewInstall(new(action.Configuration))
+	i.ClientOnly, i.DryRun = true, true
+	i.ReleaseName, i.Namespace = "cart", "shop"
+	return i.Run(c, vals)
+}
+
+func values(t *testing.T, set string) map[string]any {
+	t.Helper()
+	v, err := strvals.Parse(set)
+	if err != nil {
+		t.Fatalf("values %q: %v", set, err)
+	}
+	return v
+}
+
+// all returns the objects of type T.
+func all[T runtime.Object](r *rendered) []T {
+	var found []T
+	for _, o := range r.objects {
+		if x, ok := o.(T); ok {
+			found = append(found, x)
+		}
+	}
+	return found
+}
+
+// only returns the object of type T, of which there must be exactly one.
+func only[T runtime.Object](t *testing.T, r *rendered) T {
+	t.Helper()
+	found := all[T](r)
+	if len(found) != 1 {
+		t.Fatalf("%s: rendered %d times, want once", strings.TrimPrefix(fmt.Sprintf("%T", *new(T)), "*"), len(found))
+	}
+	return found[0]
+}
