@@ -28,15 +28,18 @@ const lines = `
 		       array_agg((i.price * 100)::bigint) AS prices, array_agg(i.quantity) AS quantities
 		FROM (SELECT * FROM cart_item WHERE cart_id = c.id ORDER BY id) i) l`
 
+// loadSQL looks each owner's cart up by a subquery, so that even a plan made for an empty table uses the
+// unique index.
 const loadSQL = `
 	WITH wanted AS (
 		SELECT unnest($1::bigint[]) AS id
 		UNION
-		SELECT c.id FROM unnest($2::bigint[], $3::bigint[]) AS o (company_id, user_id)
-		JOIN cart c ON c.company_id = o.company_id AND c.user_id = o.user_id AND c.status = 1
+		SELECT (SELECT id FROM cart WHERE company_id = o.company_id AND user_id = o.user_id AND status = 1)
+		FROM unnest($2::bigint[], $3::bigint[]) AS o (company_id, user_id)
 		UNION
-		SELECT c.id FROM unnest($4::bigint[], $5::text[]) AS o (company_id, cookie)
-		JOIN cart c ON c.company_id = o.company_id AND c.cookie = o.cookie AND c.status = 1 AND c.user_id IS NULL)
+		SELECT (SELECT id FROM cart
+			WHERE company_id = o.company_id AND cookie = o.cookie AND status = 1 AND user_id IS NULL)
+		FROM unnest($4::bigint[], $5::text[]) AS o (company_id, cookie))
 	SELECT` + columns + `
 	FROM wanted JOIN cart c ON c.id = wanted.id` + lines
 

@@ -27,8 +27,8 @@ var _ cart.Store = (*Store)(nil)
 // Open connects to the database that url names, with at most conns connections. An error is
 // [*SchemaError] where the schema is older than this program needs.
 //
-// Behind PgBouncer in transaction mode add default_query_exec_mode=exec to the url, unless its
-// max_prepared_statements is set.
+// Behind PgBouncer in transaction mode add default_query_exec_mode=exec to the url. Where PgBouncer's
+// max_prepared_statements is set, its ignore_startup_parameters=plan_cache_mode does as well.
 func Open(ctx context.Context, url string, conns int) (*Store, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -39,8 +39,13 @@ func Open(ctx context.Context, url string, conns int) (*Store, error) {
 	if cfg.ConnConfig.ConnectTimeout == 0 {
 		cfg.ConnConfig.ConnectTimeout = 5 * time.Second
 	}
-	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
-		cfg.ConnConfig.RuntimeParams["application_name"] = "sellio-cart"
+	params := cfg.ConnConfig.RuntimeParams
+	if params["application_name"] == "" {
+		params["application_name"] = "sellio-cart"
+	}
+	if _, set := params["plan_cache_mode"]; !set && cfg.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		// The plans do not depend on the parameters, and making one takes longer than running it.
+		params["plan_cache_mode"] = "force_generic_plan"
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
