@@ -1,0 +1,82 @@
+package rest
+
+import (
+	"context"
+
+	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/rest/oas"
+)
+
+// The functions below turn requests into commands. Their errors are CodeInvalid and name every field
+// that is at fault.
+
+func upsert(ctx context.Context, req *oas.UpsertRequest) (cart.Command, error) {
+	owner, err := ownerOf(ctx, req.UserID, req.Cookie)
+	cmd := cart.Upsert{CompanyID: req.CompanyID, Owner: owner}
+	return cmd, cart.Invalid(cmd.Validate(), err)
+}
+
+func addItem(ctx context.Context, req *oas.AddItemRequest) (cart.Command, error) {
+	owner, ownerErr := ownerOf(ctx, req.UserID, req.Cookie)
+	price, priceErr := cart.ParsePrice(req.Price)
+	cmd := cart.AddItem{
+		CompanyID: req.CompanyID,
+		Owner:     owner,
+		Item:      cart.Item{ProductID: req.ProductID, Name: req.Name, Price: price, Quantity: req.Quantity},
+	}
+	return cmd, cart.Invalid(cmd.Validate(), ownerErr, priceErr)
+}
+
+func putItem(req *oas.ItemRequest, p oas.PutItemParams) (cart.Command, error) {
+	price, priceErr := cart.ParsePrice(req.Price)
+	cmd := cart.PutItem{
+		CartID: p.CartID,
+		Item:   cart.Item{ProductID: req.ProductID, Name: req.Name, Price: price, Quantity: req.Quantity},
+	}
+	return cmd, cart.Invalid(cmd.Validate(), priceErr)
+}
+
+func setQuantity(req *oas.QuantityRequest, p oas.SetQuantityParams) (cart.Command, error) {
+	cmd := cart.SetQuantity{CartID: p.CartID, ProductID: p.ProductID, Quantity: req.Quantity}
+	return cmd, cmd.Validate()
+}
+
+func removeItem(p oas.RemoveItemParams) (cart.Command, error) {
+	cmd := cart.RemoveItem{CartID: p.CartID, ProductID: p.ProductID}
+	return cmd, cmd.Validate()
+}
+
+func setStatus(req *oas.StatusRequest, p oas.SetStatusParams) (cart.Command, error) {
+	cmd := cart.SetStatus{CartID: p.CartID, Status: cart.Status(req.Status)}
+	return cmd, cmd.Validate()
+}
+
+func listing(p oas.ListCartsByUserParams) (cart.Listing, error) {
+	l := cart.Listing{
+		UserID:    p.UserID,
+		CompanyID: p.CompanyID.Or(0),
+		Status:    cart.Status(p.Status.Or(0)),
+		Limit:     p.Limit.Or(cart.DefaultListing),
+		Offset:    p.Offset.Or(0),
+	}
+	return l, l.Validate()
+}
+
+// ownerOf returns the owner whom a body names or, where it names none, the guest who makes the
+// request. A cookie must be valid even where the user wins over it.
+func ownerOf(ctx context.Context, userID oas.OptNilInt64, cookie oas.OptNilString) (cart.Owner, error) {
+	user, isUser := userID.Get()
+	guest, isGuest := cookie.Get()
+	var err error
+	if isGuest && !cart.ValidCookie(guest) {
+		isGuest, err = false, cart.InvalidField("cookie")
+	}
+	switch {
+	case isUser:
+		return cart.Owner{UserID: user}, err
+	case isGuest:
+		return cart.Guest(guest), err
+	default:
+		return cart.Guest(visitOf(ctx).guest()), err
+	}
+}

@@ -1,0 +1,217 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/ogen-go/ogen/ogenerrors"
+
+	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/rest/oas"
+)
+
+const jsonType = "application/json"
+
+// errNoObject is the failure of a body that is JSON but holds no fields.
+var errNoObject = &cart.Error{
+	Code:   cart.CodeInvalid,
+	Detail: "The request is not valid: the body must be a JSON object.",
+	Fields: []cart.FieldError{{Field: "body", Detail: "Must be a JSON object."}},
+}
+
+// explain says what is wrong with a request that the generated code refused. That code stops at the
+// first wrong field; explain reads the request again, leniently, and names them all.
+func (s *server) explain(ctx context.Context, r *http.Request, refused ogenerrors.Error) error {
+	in, err := s.read(r)
+	if err != nil {
+		return err
+	}
+	if check, ok := checks[refused.OperationName()]; ok {
+		if err := check(ctx, in); err != nil {
+			return err
+		}
+	}
+	// What the checks do not find, such as a parameter that is there twice, has at least a name.
+	if param, ok := errors.AsType[*ogenerrors.DecodeParamError](refused); ok {
+		return cart.InvalidField(param.Name)
+	}
+	return errNoObject
+}
+
+// read returns the values of path, query or body. Its error says why there are none.
+func (s *server) read(r *http.Request) (input, error) {
+	in := input{}
+	if r.Method == http.MethodPost || r.Method == http.MethodPut {
+		if err := in.readBody(r); err != nil {
+			return nil, err
+		}
+	} else {
+		for name, values := range r.URL.Query() {
+			in[name] = json.RawMessage(values[0])
+		}
+	}
+	if route, ok := s.routes.FindPath(r.Method, r.URL); ok {
+		values := route.Args()
+		for part := range strings.SplitSeq(route.PathPattern(), "/") {
+			if name, ok := strings.CutPrefix(part, "{"); ok {
+				in[strings.TrimSuffix(name, "}")] = json.RawMessage(values[0])
+				values = values[1:]
+			}
+		}
+	}
+	return in, nil
+}
+
+// input is a request that was refused: what each field holds, as it came.
+type input map[string]json.RawMessage
+
+// readBody takes the fields of the body, which the generated code has put back where it read it.
+func (in *input) readBody(r *http.Request) error {
+	body, err := io.ReadAll(r.Body)
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return errTooLarge
+	}
+	if err != nil || len(body) == 0 {
+		return errNotJSON
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != jsonType {
+		return errType
+	}
+	if !json.Valid(body) {
+		return errNotJSON
+	}
+	if json.Unmarshal(body, in) != nil || *in == nil {
+		return errNoObject
+	}
+	return nil
+}
+
+// checks find the fields at fault, for each operation that has more than one. A value that cannot be
+// read is taken for one that the rules refuse.
+var checks = map[oas.OperationName]func(context.Context, input) error{
+	oas.GetActiveCartOperation: func(ctx context.Context, in input) error {
+		_, err := upsert(ctx, &oas.UpsertRequest{CompanyID: in.integer("company_id", 0), UserID: in.userID()})
+		return err
+	},
+	oas.ListCartsByUserOperation: func(_ context.Context, in input) error {
+		_, err := listing(oas.ListCartsByUserParams{
+			UserID:    in.integer("user_id", 0),
+			CompanyID: oas.NewOptInt64(in.filter("company_id")),
+			Status:    oas.NewOptInt32(in.status(in.filter("status"))),
+			Limit:     oas.NewOptInt64(in.orElse("limit", cart.DefaultListing, 0)),
+			Offset:    oas.NewOptInt64(in.orElse("offset", 0, -1)),
+		})
+		return err
+	},
+	oas.ListCartsByIDsOperation: func(context.Context, input) error {
+		return cart.InvalidField("ids") // There is no other field.
+	},
+	oas.UpsertCartOperation: func(ctx context.Context, in input) error {
+		_, err := upsert(ctx, &oas.UpsertRequest{
+			CompanyID: in.integer("company_id", 0), UserID: in.userID(), Cookie: in.cookie(),
+		})
+		return err
+	},
+	oas.AddItemOperation: func(ctx context.Context, in input) error {
+		item := in.item()
+		_, err := addItem(ctx, &oas.AddItemRequest{
+			CompanyID: in.integer("company_id", 0), UserID: in.userID(), Cookie: in.cookie(),
+			ProductID: item.ProductID, Name: item.Name, Price: item.Price, Quantity: item.Quantity,
+		})
+		return err
+	},
+	oas.PutItemOperation: func(_ context.Context, in input) error {
+		item := in.item()
+		_, err := putItem(&item, oas.PutItemParams{CartID: in.integer("cart_id", 0)})
+		return err
+	},
+	oas.SetQuantityOperation: func(_ context.Context, in input) error {
+		_, err := setQuantity(&oas.QuantityRequest{Quantity: in.integer("quantity", cart.MaxQuantity+1)},
+			oas.SetQuantityParams{CartID: in.integer("cart_id", 0), ProductID: in.integer("product_id", 0)})
+		return err
+	},
+	oas.RemoveItemOperation: func(_ context.Context, in input) error {
+		_, err := removeItem(oas.RemoveItemParams{CartID: in.integer("cart_id", 0), ProductID: in.integer("product_id", 0)})
+		return err
+	},
+	oas.SetStatusOperation: func(_ context.Context, in input) error {
+		_, err := setStatus(&oas.StatusRequest{Status: in.status(in.integer("status", 0))},
+			oas.SetStatusParams{CartID: in.integer("cart_id", 0)})
+		return err
+	},
+}
+
+// integer returns the number in a field, or unreadable where there is none that fits.
+func (in input) integer(name string, unreadable int64) int64 {
+	n, err := strconv.ParseInt(string(in[name]), 10, 64)
+	if err != nil {
+		return unreadable
+	}
+	return n
+}
+
+// orElse is integer for a field that may be absent.
+func (in input) orElse(name string, absent, unreadable int64) int64 {
+	if _, ok := in[name]; !ok {
+		return absent
+	}
+	return in.integer(name, unreadable)
+}
+
+// filter is an id or a status that may be absent: 0 then, and -1 where it can be neither.
+func (in input) filter(name string) int64 {
+	if n := in.orElse(name, 0, -1); n > 0 || in[name] == nil {
+		return n
+	}
+	return -1
+}
+
+// status narrows a number, which may be any.
+func (in input) status(n int64) int32 {
+	return int32(max(-1, min(n, int64(cart.Cancelled)+1)))
+}
+
+// text returns the string in a field, or "", which no field may hold.
+func (in input) text(name string) string {
+	var s string
+	if !utf8.Valid(in[name]) || json.Unmarshal(in[name], &s) != nil {
+		return ""
+	}
+	return s
+}
+
+// given reports whether a field is there and not null.
+func (in input) given(name string) bool {
+	raw, ok := in[name]
+	return ok && string(raw) != "null"
+}
+
+func (in input) userID() oas.OptNilInt64 {
+	if !in.given("user_id") {
+		return oas.OptNilInt64{}
+	}
+	return oas.NewOptNilInt64(in.filter("user_id"))
+}
+
+func (in input) cookie() oas.OptNilString {
+	if !in.given("cookie") {
+		return oas.OptNilString{}
+	}
+	return oas.NewOptNilString(in.text("cookie"))
+}
+
+func (in input) item() oas.ItemRequest {
+	return oas.ItemRequest{
+		ProductID: in.integer("product_id", 0),
+		Name:      in.text("name"),
+		Price:     in.text("price"),
+		Quantity:  in.integer("quantity", 0),
+	}
+}

@@ -1,0 +1,98 @@
+package rest
+
+import (
+	"context"
+
+	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/rest/oas"
+)
+
+// handler implements the operations of api/openapi.yaml. What it gets has passed the checks that the
+// document states.
+type handler struct {
+	carts   Carts
+	version string
+}
+
+var _ oas.Handler = (*handler)(nil)
+
+func (h *handler) GetService(context.Context) (*oas.Service, error) {
+	return &oas.Service{Service: "sellio-cart", Version: h.version}, nil
+}
+
+func (h *handler) GetHealth(context.Context) (*oas.Health, error) {
+	return &oas.Health{Status: "ok"}, nil
+}
+
+func (h *handler) GetHealthV1(ctx context.Context) (*oas.Health, error) {
+	return h.GetHealth(ctx)
+}
+
+func (h *handler) GetCart(ctx context.Context, p oas.GetCartParams) (oas.GetCartRes, error) {
+	return one(h.carts.Get(ctx, cart.ByID(p.CartID)))
+}
+
+func (h *handler) GetActiveCart(ctx context.Context, p oas.GetActiveCartParams) (oas.GetActiveCartRes, error) {
+	owner := cart.User(p.UserID.Or(0))
+	if owner.IsNobody() {
+		v := visitOf(ctx)
+		owner = cart.Guest(v.guest())
+		if v.fresh != "" {
+			v.keepGuest()
+			return nil, cart.ErrNotFound // A guest who has just come has no cart.
+		}
+	}
+	return one(h.carts.Get(ctx, cart.ActiveOf(p.CompanyID, owner)))
+}
+
+func (h *handler) ListCartsByUser(ctx context.Context, p oas.ListCartsByUserParams) (oas.ListCartsByUserRes, error) {
+	l, err := listing(p)
+	if err != nil {
+		return nil, err
+	}
+	return many(h.carts.List(ctx, l))
+}
+
+func (h *handler) ListCartsByIDs(ctx context.Context, req *oas.IDsRequest) (oas.ListCartsByIDsRes, error) {
+	return many(h.carts.GetMany(ctx, req.Ids))
+}
+
+func (h *handler) UpsertCart(ctx context.Context, req *oas.UpsertRequest) (oas.UpsertCartRes, error) {
+	cmd, err := upsert(ctx, req)
+	return h.do(ctx, cmd, err)
+}
+
+func (h *handler) AddItem(ctx context.Context, req *oas.AddItemRequest) (oas.AddItemRes, error) {
+	cmd, err := addItem(ctx, req)
+	return h.do(ctx, cmd, err)
+}
+
+func (h *handler) PutItem(ctx context.Context, req *oas.ItemRequest, p oas.PutItemParams) (oas.PutItemRes, error) {
+	cmd, err := putItem(req, p)
+	return h.do(ctx, cmd, err)
+}
+
+func (h *handler) SetQuantity(ctx context.Context, req *oas.QuantityRequest, p oas.SetQuantityParams) (oas.SetQuantityRes, error) {
+	cmd, err := setQuantity(req, p)
+	return h.do(ctx, cmd, err)
+}
+
+func (h *handler) RemoveItem(ctx context.Context, p oas.RemoveItemParams) (oas.RemoveItemRes, error) {
+	cmd, err := removeItem(p)
+	return h.do(ctx, cmd, err)
+}
+
+func (h *handler) SetStatus(ctx context.Context, req *oas.StatusRequest, p oas.SetStatusParams) (oas.SetStatusRes, error) {
+	cmd, err := setStatus(req, p)
+	return h.do(ctx, cmd, err)
+}
+
+// do runs the command unless there is an error already. A fresh guest cookie goes out whatever comes
+// of the command, so that a caller who repeats it finds the cart that it may have made.
+func (h *handler) do(ctx context.Context, cmd cart.Command, err error) (*oas.Cart, error) {
+	if err != nil {
+		return nil, err
+	}
+	visitOf(ctx).keepGuest()
+	return one(h.carts.Do(ctx, cmd))
+}

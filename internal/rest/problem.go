@@ -1,0 +1,121 @@
+package rest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/go-faster/jx"
+	"github.com/ogen-go/ogen/ogenerrors"
+
+	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/rest/oas"
+)
+
+// statuses maps the failures of the domain. What is not here is a fault of ours: 500.
+var statuses = map[cart.Code]int{
+	cart.CodeInvalid:        http.StatusUnprocessableEntity,
+	cart.CodeNotFound:       http.StatusNotFound,
+	cart.CodeNotAllowed:     http.StatusBadRequest,
+	cart.CodeNotActive:      http.StatusConflict,
+	cart.CodeConflict:       http.StatusConflict,
+	cart.CodeOverloaded:     http.StatusServiceUnavailable,
+	cart.CodeUnavailable:    http.StatusServiceUnavailable,
+	cart.CodeOutcomeUnknown: http.StatusServiceUnavailable,
+}
+
+// retryAfter is how many seconds a caller should wait after 503.
+const retryAfter = "1"
+
+// refusal is an answer to a request that never became a command.
+type refusal struct {
+	status int
+	detail string
+}
+
+// Error implements error.
+func (r *refusal) Error() string { return r.detail }
+
+var (
+	errNoPath   = &refusal{http.StatusNotFound, "There is no such path."}
+	errNoMethod = &refusal{http.StatusMethodNotAllowed, "The path does not take this method."}
+	errTooLarge = &refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("The body is larger than %d bytes.", maxBody)}
+	errNotJSON  = &refusal{http.StatusBadRequest, "The body is not JSON."}
+	errType     = &refusal{http.StatusUnsupportedMediaType, "The Content-Type must be application/json."}
+	errTooLong  = &refusal{http.StatusServiceUnavailable, "The request took too long. Please try again in a moment."}
+)
+
+// panicked is the error of a handler that panicked.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+// Error implements error.
+func (p *panicked) Error() string { return fmt.Sprintf("panic: %v\n%s", p.value, p.stack) }
+
+// fail answers with the problem that err is. It does nothing where an answer has begun: all that can
+// fail then is sending it.
+func (s *server) fail(ctx context.Context, w http.ResponseWriter, r *http.Request, err error) {
+	if bad, ok := errors.AsType[ogenerrors.Error](err); ok {
+		err = s.explain(ctx, r, bad)
+	}
+	p := s.problem(ctx, r, err)
+	if visitOf(ctx).status != 0 {
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	if p.Status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", retryAfter)
+	}
+	w.WriteHeader(int(p.Status))
+	var e jx.Encoder
+	p.Encode(&e)
+	if _, err := w.Write(e.Bytes()); err != nil {
+		s.Logger.DebugContext(ctx, "http answer not sent", slog.Any("error", err))
+	}
+}
+
+// problem describes the error, and logs it where the fault is ours.
+func (s *server) problem(ctx context.Context, r *http.Request, err error) *oas.Problem {
+	if refused, ok := errors.AsType[*refusal](err); ok {
+		return newProblem(refused.status, refused.detail)
+	}
+	failure, ok := errors.AsType[*cart.Error](err)
+	if !ok && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
+		return newProblem(errTooLong.status, errTooLong.detail)
+	}
+	if ok && statuses[failure.Code] != 0 {
+		p := newProblem(statuses[failure.Code], failure.Detail)
+		for _, f := range failure.Fields {
+			p.Errors = append(p.Errors, oas.FieldProblem{Field: f.Field, Detail: f.Detail})
+		}
+		return p
+	}
+	var random [8]byte
+	rand.Read(random[:]) // Never fails.
+	id := hex.EncodeToString(random[:])
+	s.Logger.ErrorContext(ctx, "http request failed",
+		slog.String("id", id),
+		slog.String("method", r.Method),
+		slog.String("path", r.URL.Path),
+		slog.Any("error", err),
+	)
+	p := newProblem(http.StatusInternalServerError, "Something went wrong here. Please tell us the id.")
+	p.ID = oas.NewOptString(id)
+	return p
+}
+
+func newProblem(status int, detail string) *oas.Problem {
+	return &oas.Problem{
+		Type:   "about:blank",
+		Title:  http.StatusText(status),
+		Status: int32(status),
+		Detail: detail,
+	}
+}

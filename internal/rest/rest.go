@@ -1,0 +1,151 @@
+// Package rest serves carts over HTTP, as api/openapi.yaml says. Routing, decoding and encoding are
+// generated from that document, in package oas; this package turns requests into commands, and errors
+// into problems.
+package rest
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/rest/oas"
+)
+
+// maxBody is the size of the largest body taken, in bytes.
+const maxBody = 64 << 10
+
+// Carts does what requests ask for. Its errors are of type [*cart.Error]; others are answered with 500.
+type Carts interface {
+	// Do runs a valid command and returns the cart as the command left it.
+	Do(ctx context.Context, cmd cart.Command) (*cart.Cart, error)
+	// Get returns the cart if it has lines, and otherwise [cart.ErrNotFound].
+	Get(ctx context.Context, ref cart.Ref) (*cart.Cart, error)
+	// GetMany returns the carts with these ids that have lines, in the order asked.
+	GetMany(ctx context.Context, ids []int64) ([]*cart.Cart, error)
+	// List returns carts of a user that have lines, newest id first.
+	List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error)
+}
+
+// Options say how requests are served. All must be set.
+type Options struct {
+	Logger         *slog.Logger
+	SecureCookie   bool          // guest cookies travel over HTTPS only
+	RequestTimeout time.Duration // after which a request is answered with 503
+	Version        string        // of the service
+}
+
+// New returns the handler of all paths in api/openapi.yaml. It answers any other path with 404.
+func New(carts Carts, o Options) http.Handler {
+	s := &server{Options: o}
+	routes, err := oas.NewServer(
+		&handler{carts: carts, version: o.Version},
+		oas.WithErrorHandler(s.fail),
+		oas.WithNotFound(s.notFound),
+		oas.WithMethodNotAllowed(s.notAllowed),
+	)
+	if err != nil {
+		panic(err) // Only the telemetry of generated code can fail, and none is generated.
+	}
+	s.routes = routes
+	return s
+}
+
+// server is what stands around the handlers.
+type server struct {
+	Options
+	routes *oas.Server
+}
+
+// noStore keeps caches from showing one guest the cart, or the cookie, of another.
+var noStore = []string{"no-store"}
+
+// ServeHTTP implements [http.Handler].
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), s.RequestTimeout)
+	defer cancel()
+	v := &visit{ResponseWriter: w, request: r, secure: s.SecureCookie}
+	if s.Logger.Enabled(ctx, slog.LevelDebug) {
+		defer s.trace(ctx, v, time.Now())
+	}
+	r = r.WithContext(context.WithValue(ctx, visitKey{}, v)) // a copy, free to be changed
+	defer s.survive(v, r)
+
+	w.Header()["Cache-Control"] = noStore
+	if r.Method == http.MethodHead {
+		r.Method = http.MethodGet // net/http leaves out the body
+	}
+	if r.ContentLength > maxBody {
+		w.Header().Set("Connection", "close") // Otherwise net/http would wait for the body.
+		s.fail(r.Context(), v, r, errTooLarge)
+		return
+	}
+	if r.Body != http.NoBody {
+		// Without its Close, which would wait for the rest of a body that is too large.
+		r.Body = io.NopCloser(http.MaxBytesReader(w, r.Body, maxBody))
+		if r.Header.Get("Content-Type") == "" {
+			// Clients of the Python service did not have to name it.
+			r.Header.Set("Content-Type", jsonType)
+		}
+	}
+	s.routes.ServeHTTP(v, r)
+}
+
+func (s *server) notFound(w http.ResponseWriter, r *http.Request) {
+	s.fail(r.Context(), w, r, errNoPath)
+}
+
+func (s *server) notAllowed(w http.ResponseWriter, r *http.Request, allowed string) {
+	allowed = strings.Replace(allowed, http.MethodGet, "GET,HEAD", 1)
+	w.Header().Set("Allow", strings.ReplaceAll(allowed, ",", ", "))
+	s.fail(r.Context(), w, r, errNoMethod)
+}
+
+// trace logs a request that has been answered. Queries are left out, for they name users.
+func (s *server) trace(ctx context.Context, v *visit, began time.Time) {
+	s.Logger.LogAttrs(ctx, slog.LevelDebug, "http request",
+		slog.String("method", v.request.Method),
+		slog.String("path", v.request.URL.Path),
+		slog.Int("status", v.status),
+		slog.Duration("took", time.Since(began)),
+	)
+}
+
+// survive answers a request whose handler panicked. It must be deferred itself.
+func (s *server) survive(v *visit, r *http.Request) {
+	switch p := recover(); p {
+	case nil:
+	case http.ErrAbortHandler:
+		panic(p)
+	default:
+		began := v.status != 0
+		s.fail(r.Context(), v, r, &panicked{value: p, stack: debug.Stack()})
+		if began {
+			panic(http.ErrAbortHandler) // The caller must not take half an answer for a whole one.
+		}
+	}
+}
+
+// visit is one request and its answer: what the generated code does not show to the handlers.
+type visit struct {
+	http.ResponseWriter
+	request *http.Request
+	status  int    // of the answer; 0 until it begins
+	secure  bool   // see [Options]
+	fresh   string // the cookie made for a guest who had none; "" where none was made
+}
+
+type visitKey struct{}
+
+// visitOf returns the visit that ctx belongs to. Every context that a handler gets has one.
+func visitOf(ctx context.Context) *visit { return ctx.Value(visitKey{}).(*visit) }
+
+// WriteHeader implements [http.ResponseWriter].
+func (v *visit) WriteHeader(status int) {
+	v.status = status
+	v.ResponseWriter.WriteHeader(status)
+}
