@@ -35,7 +35,8 @@ func Diff(before, after *Cart) Change {
 		ch.Was = before.Version
 		old = before.Items
 	}
-	if len(old) > 0 && len(after.Items) == 0 {
+	// An empty cart changes only by getting lines. So one that is empty again has lost its last line.
+	if before != nil && len(after.Items) == 0 && after.Version != before.Version {
 		ch.Delete = true
 		return ch
 	}

@@ -150,6 +150,10 @@ func (s SetStatus) Apply(c *Cart) (*Cart, error) {
 	next := *c
 	next.Status = s.Status
 	next.Rival = false
+	if s.Status == Active && next.UserID != nil {
+		// Only carts of the Python service have both. A guest may have this cookie by now.
+		next.Cookie = nil
+	}
 	next.Version++
 	return &next, nil
 }

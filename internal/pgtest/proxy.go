@@ -104,14 +104,14 @@ func (p *Proxy) CutAll() {
 	}
 }
 
-// Refuse(true) closes new connections at once, until Refuse(false). Open ones stay.
+// Refuse closes, when on is true, new connections at once, until Refuse(false). Open ones stay.
 func (p *Proxy) Refuse(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.refuse = on
 }
 
-// Hang(true) holds all traffic back, until Hang(false). Connections stay open and silent, and neither
+// Hang holds, when on is true, all traffic back, until Hang(false). Connections stay open and silent, and neither
 // side sees the other one close.
 func (p *Proxy) Hang(on bool) {
 	p.mu.Lock()

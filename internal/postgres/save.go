@@ -18,6 +18,7 @@ import (
 //   - held locks the carts that are still at the version loaded, in the order of their ids, so that two
 //     batches never wait for each other. A cart that somebody else is changing is waited for and looked
 //     at again.
+//   - updated takes the cookie from a user's cart that becomes ACTIVE; see freeSQL.
 //   - made creates carts; an owner who has an ACTIVE one is left out by the unique indexes.
 //   - put keeps the place (the id) of a line that stays where it is and gives the others a new one, at
 //     the end.
@@ -34,7 +35,8 @@ const saveSQL = `
 	deleted AS (
 		DELETE FROM cart c USING held WHERE c.id = held.id AND held.deleted),
 	updated AS (
-		UPDATE cart c SET version = held.version, status = held.status, updated_at = now()
+		UPDATE cart c SET version = held.version, status = held.status, updated_at = now(),
+			cookie = CASE WHEN c.status <> 1 AND held.status = 1 AND c.user_id IS NOT NULL THEN NULL ELSE c.cookie END
 		FROM held WHERE c.id = held.id AND NOT held.deleted),
 	fresh AS MATERIALIZED (
 		SELECT nextval($6::oid::regclass) AS id, -f.number AS ref, f.company_id, f.user_id, f.cookie, f.version

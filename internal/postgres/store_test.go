@@ -1,0 +1,89 @@
+package postgres_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/postgres"
+	"github.com/sellio/sellio-cart/internal/storetest"
+)
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, suiteDatabase("", func(_ testing.TB, s *postgres.Store) cart.Store { return s }))
+}
+
+// TestStoreBehindPgBouncer runs the suite with the option that PgBouncer in transaction mode needs.
+func TestStoreBehindPgBouncer(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, suiteDatabase("default_query_exec_mode=exec", func(_ testing.TB, s *postgres.Store) cart.Store { return s }))
+}
+
+func TestCommandsOneByOne(t *testing.T) {
+	t.Parallel()
+	storetest.RunCommands(t, suiteDatabase("", func(_ testing.TB, s *postgres.Store) storetest.Service {
+		return storetest.OneByOne{Store: s}
+	}))
+}
+
+func TestCommandsThroughGroupCommit(t *testing.T) {
+	t.Parallel()
+	storetest.RunCommands(t, suiteDatabase("", func(t testing.TB, s *postgres.Store) storetest.Service {
+		return service(t, s)
+	}))
+}
+
+// suiteDatabase returns a maker of databases on which the suites open what wrap makes of a store.
+func suiteDatabase[T any](option string, wrap func(testing.TB, *postgres.Store) T) func(testing.TB) storetest.Database[T] {
+	return func(t testing.TB) storetest.Database[T] {
+		url := newDatabase(t)
+		return storetest.Database[T]{
+			Open:   func(t testing.TB) T { return wrap(t, open(t, withOption(url, option))) },
+			Insert: func(t testing.TB, c cart.Cart) int64 { return insert(t, url, c) },
+		}
+	}
+}
+
+func withOption(url, option string) string {
+	if option == "" {
+		return url
+	}
+	return url + "&" + option
+}
+
+// insert writes a cart past all rules.
+func insert(t testing.TB, url string, c cart.Cart) (id int64) {
+	t.Helper()
+	conn, err := pgx.Connect(context.Background(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := conn.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	err = pgx.BeginFunc(context.Background(), conn, func(tx pgx.Tx) error {
+		err := tx.QueryRow(context.Background(),
+			`INSERT INTO cart (company_id, user_id, cookie, status) VALUES ($1, $2, $3, $4) RETURNING id`,
+			c.CompanyID, c.UserID, c.Cookie, c.Status).Scan(&id)
+		if err != nil {
+			return err
+		}
+		for _, i := range c.Items {
+			_, err := tx.Exec(context.Background(), `INSERT INTO cart_item (cart_id, product_id, name, price, quantity)
+				VALUES ($1, $2, $3, $4::text::numeric, $5)`, id, i.ProductID, i.Name, i.Price.String(), i.Quantity)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}

@@ -1,0 +1,211 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/sellio/sellio-cart/internal/cart"
+)
+
+// Save implements [cart.Store] with one transaction, which makes the changes one after another. ctx
+// bounds the wait for other writers only: what has begun takes milliseconds and runs to its end, so
+// that a caller who leaves never leaves the outcome unknown.
+func (s *Store) Save(ctx context.Context, changes []cart.Change) ([]cart.Saved, error) {
+	tx, end, err := s.begin(ctx)
+	if err != nil {
+		return nil, classify(err)
+	}
+	defer end()
+	w := writer{
+		store: s,
+		tx:    tx,
+		stmts: make(map[*sql.Stmt]*sql.Stmt),
+		// What is returned must be what is stored: microseconds.
+		now: time.Now().UTC().Truncate(time.Microsecond),
+	}
+	saved := make([]cart.Saved, len(changes))
+	for i := range changes {
+		if saved[i], err = w.save(&changes[i]); err != nil {
+			return nil, classify(errors.Join(err, tx.Rollback()))
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return nil, classifyCommit(err)
+	}
+	return saved, nil
+}
+
+// begin starts a transaction as soon as no other writer has one. end must be called after it.
+func (s *Store) begin(ctx context.Context) (tx *sql.Tx, end func(), err error) {
+	// The context of BeginTx rolls the transaction back when it ends. So it ends with ctx until there is
+	// a transaction, and after that on its own.
+	held, end := context.WithCancel(context.WithoutCancel(ctx))
+	release := context.AfterFunc(ctx, end)
+	tx, err = s.write.BeginTx(held, nil)
+	if !release() {
+		if err == nil {
+			err = tx.Rollback()
+		}
+		err = errors.Join(ctx.Err(), err)
+	}
+	if err != nil {
+		end()
+		return nil, nil, err
+	}
+	return tx, end, nil
+}
+
+// writer makes the changes of one transaction.
+type writer struct {
+	store *Store
+	tx    *sql.Tx
+	stmts map[*sql.Stmt]*sql.Stmt // the store's statements as those of tx
+	now   time.Time
+}
+
+// exec runs a prepared statement without a context: it takes microseconds, and to watch a context
+// takes the driver a goroutine.
+func (w *writer) exec(stmt *sql.Stmt, args ...any) (sql.Result, error) {
+	own := w.stmts[stmt]
+	if own == nil {
+		own = w.tx.StmtContext(context.Background(), stmt)
+		w.stmts[stmt] = own
+	}
+	return own.ExecContext(context.Background(), args...)
+}
+
+// touch runs a prepared statement and reports whether it changed any row.
+func (w *writer) touch(stmt *sql.Stmt, args ...any) (bool, error) {
+	result, err := w.exec(stmt, args...)
+	if err != nil {
+		return false, err
+	}
+	n, err := result.RowsAffected()
+	return n > 0, err
+}
+
+// save makes one change. A change that is not OK leaves nothing behind.
+func (w *writer) save(ch *cart.Change) (cart.Saved, error) {
+	var ok bool
+	var err error
+	c := ch.Cart
+	id := c.ID
+	switch {
+	case ch.Delete:
+		ok, err = w.touch(w.store.deleteCart, id, ch.Was)
+	case id == 0:
+		id, err = w.create(c)
+		ok = id > 0
+	default:
+		ok, err = w.update(ch)
+	}
+	if err == nil && ok {
+		err = w.saveLines(ch, id)
+	}
+	if err != nil || !ok {
+		return cart.Saved{}, err
+	}
+	saved := cart.Saved{OK: true, UpdatedAt: w.now}
+	if c.ID == 0 {
+		saved.ID, saved.CreatedAt = id, w.now
+	}
+	return saved, nil
+}
+
+// Lines go with their cart, by the foreign key.
+const deleteCartSQL = `DELETE FROM cart WHERE id = ? AND version = ?`
+
+const insertCartSQL = `
+	INSERT INTO cart (company_id, user_id, cookie, status, version, created_at, updated_at)
+	VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
+	ON CONFLICT DO NOTHING`
+
+// create returns the id of a new cart, or 0 where its owner has an ACTIVE one.
+func (w *writer) create(c *cart.Cart) (int64, error) {
+	if err := w.free(c); err != nil {
+		return 0, err
+	}
+	result, err := w.exec(w.store.insertCart, c.CompanyID, c.UserID, c.Cookie, int64(c.Status), c.Version, w.now.UnixMicro())
+	if err != nil {
+		return 0, err
+	}
+	if n, err := result.RowsAffected(); n == 0 || err != nil {
+		return 0, err
+	}
+	return result.LastInsertId()
+}
+
+const freeCookieSQL = `
+	UPDATE cart SET cookie = NULL
+	WHERE company_id = ? AND cookie = ? AND status = 1 AND user_id IS NOT NULL`
+
+// free makes way for a guest's ACTIVE cart. Carts of the Python service may hold a user and a cookie;
+// they are the user's, but the unique index of cookies does not know that.
+func (w *writer) free(c *cart.Cart) error {
+	if c.UserID != nil || c.Cookie == nil {
+		return nil
+	}
+	_, err := w.exec(w.store.freeCookie, c.CompanyID, *c.Cookie)
+	return err
+}
+
+const updateCartSQL = `
+	UPDATE cart SET status = ?, version = ?, updated_at = ?
+	WHERE id = ? AND version = ?`
+
+// For a user's cart that becomes ACTIVE: it must not take a cookie from a guest, see free.
+const updateCartFreedSQL = `
+	UPDATE cart SET status = ?, version = ?, updated_at = ?, cookie = NULL
+	WHERE id = ? AND version = ?`
+
+// update reports whether the cart was at the version loaded and its owner has no other ACTIVE one.
+func (w *writer) update(ch *cart.Change) (bool, error) {
+	c := ch.Cart
+	stmt := w.store.updateCart
+	if ch.Activates {
+		if err := w.free(c); err != nil {
+			return false, err
+		}
+		if c.UserID != nil {
+			stmt = w.store.updateCartFreed
+		}
+	}
+	ok, err := w.touch(stmt, int64(c.Status), c.Version, w.now.UnixMicro(), c.ID, ch.Was)
+	if ch.Activates && isTaken(err) {
+		return false, nil
+	}
+	return ok, err
+}
+
+// A line that comes last gets a new id; REPLACE removes the one that it may have had.
+const appendLineSQL = `
+	INSERT OR REPLACE INTO cart_item (name, price, quantity, cart_id, product_id)
+	VALUES (?, ?, ?, ?, ?)`
+
+const updateLineSQL = `
+	UPDATE cart_item SET name = ?, price = ?, quantity = ?
+	WHERE cart_id = ? AND product_id = ?`
+
+const deleteLineSQL = `DELETE FROM cart_item WHERE cart_id = ? AND product_id = ?`
+
+func (w *writer) saveLines(ch *cart.Change, cartID int64) error {
+	for _, product := range ch.Drop {
+		if _, err := w.exec(w.store.deleteLine, cartID, product); err != nil {
+			return err
+		}
+	}
+	for i := range ch.Put {
+		line := &ch.Put[i]
+		stmt := w.store.updateLine
+		if line.Append {
+			stmt = w.store.appendLine
+		}
+		_, err := w.exec(stmt, line.Name, int64(line.Price), line.Quantity, cartID, line.ProductID)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

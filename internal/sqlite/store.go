@@ -1,0 +1,156 @@
+// Package sqlite keeps carts in a SQLite file, with the same guarantees as PostgreSQL gives: what is
+// saved is on the disk, what is read is one state of the database, and several processes may use one
+// file. It needs no cgo.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/sellio/sellio-cart/internal/cart"
+)
+
+const (
+	// busyTimeout is how long a connection waits for another process that writes.
+	busyTimeout = 5 * time.Second
+	// cacheKiB is the memory that one connection may use for pages of the file.
+	cacheKiB = 8 << 10
+)
+
+// Store is a [cart.Store] on a SQLite file.
+type Store struct {
+	// write has one connection: SQLite has one writer at a time, and callers that wait for a connection
+	// are served in order, while connections that wait for the file poll it.
+	write *sql.DB
+	// read has several; with a write-ahead log they neither wait for the writer nor hold it up.
+	read *sql.DB
+
+	load, list, ping *sql.Stmt
+
+	insertCart, updateCart, updateCartFreed, deleteCart *sql.Stmt
+	freeCookie                                          *sql.Stmt
+	appendLine, updateLine, deleteLine                  *sql.Stmt
+}
+
+var _ cart.Store = (*Store)(nil)
+
+// Open opens the database file at path, creates it where there is none, and runs the migrations that
+// it lacks. The folder must exist.
+func Open(ctx context.Context, path string) (*Store, error) {
+	if err := migrate(ctx, path); err != nil {
+		return nil, fmt.Errorf("migrate %s: %w", path, err)
+	}
+	s, err := open(ctx, path)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return s, nil
+}
+
+func open(ctx context.Context, path string) (*Store, error) {
+	write, err := openPool(path, 1, nil)
+	if err != nil {
+		return nil, err
+	}
+	read, err := openPool(path, max(4, runtime.GOMAXPROCS(0)), url.Values{"_query_only": {"1"}})
+	if err != nil {
+		return nil, errors.Join(err, write.Close())
+	}
+	s := &Store{write: write, read: read}
+	if err := s.prepare(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Store) prepare(ctx context.Context) error {
+	for _, p := range []struct {
+		stmt **sql.Stmt
+		db   *sql.DB
+		sql  string
+	}{
+		{&s.load, s.read, loadSQL},
+		{&s.list, s.read, listSQL},
+		{&s.ping, s.read, pingSQL},
+		{&s.insertCart, s.write, insertCartSQL},
+		{&s.updateCart, s.write, updateCartSQL},
+		{&s.updateCartFreed, s.write, updateCartFreedSQL},
+		{&s.deleteCart, s.write, deleteCartSQL},
+		{&s.freeCookie, s.write, freeCookieSQL},
+		{&s.appendLine, s.write, appendLineSQL},
+		{&s.updateLine, s.write, updateLineSQL},
+		{&s.deleteLine, s.write, deleteLineSQL},
+	} {
+		var err error
+		if *p.stmt, err = p.db.PrepareContext(ctx, p.sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const pingSQL = `SELECT EXISTS (SELECT 1 FROM cart)`
+
+// Ping implements [cart.Store].
+func (s *Store) Ping(ctx context.Context) error {
+	var anyCart bool
+	if err := s.ping.QueryRowContext(ctx).Scan(&anyCart); err != nil {
+		return classify(err)
+	}
+	return nil
+}
+
+// Close implements [cart.Store].
+func (s *Store) Close() error {
+	// The writer goes last, so that it can move what is left in the log into the file.
+	return errors.Join(s.read.Close(), s.write.Close())
+}
+
+// openPool returns a pool of at most conns connections to the file, with settings beside those that
+// every connection has.
+func openPool(path string, conns int, settings url.Values) (*sql.DB, error) {
+	all := url.Values{
+		"_busy_timeout": {milliseconds(busyTimeout)},
+		"_foreign_keys": {"1"},
+		"_journal_mode": {"WAL"},
+		"_synchronous":  {"FULL"}, // fsync at each commit
+		"_txlock":       {"immediate"},
+		"_pragma":       {fmt.Sprintf("cache_size(-%d)", cacheKiB)},
+	}
+	maps.Copy(all, settings)
+	return openFile(path, conns, all)
+}
+
+// openFile returns a pool of at most conns connections to the file, with exactly these settings.
+func openFile(path string, conns int, settings url.Values) (*sql.DB, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	// A URI, so that a path may hold any character.
+	name := url.URL{
+		Scheme:   "file",
+		Path:     "/" + strings.TrimPrefix(filepath.ToSlash(abs), "/"),
+		RawQuery: settings.Encode(),
+	}
+	db, err := sql.Open("sqlite", name.String())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	return db, nil
+}
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
