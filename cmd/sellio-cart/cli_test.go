@@ -109,7 +109,7 @@ func TestHealthcheck(t *testing.T) {
 func TestMigrateSubcommands(t *testing.T) {
 	t.Parallel()
 	onEmpty := map[string]string{
-		"PostgreSQL": "postgresql+asyncpg" + strings.TrimPrefix(pgtest.NewDatabase(t), "postgres"),
+		"PostgreSQL": asyncpgURL(pgtest.NewDatabase(t)),
 		"SQLite":     "sqlite:" + t.TempDir() + "/cart.db",
 	}
 	for name, url := range onEmpty {

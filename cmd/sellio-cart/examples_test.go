@@ -42,13 +42,14 @@ func TestExamples(t *testing.T) {
 			if ran == 0 {
 				t.Fatal("the document has no examples")
 			}
-			if *update {
+			diff := cmp.Diff(mask(document), mask(result))
+			switch {
+			case diff == "":
+			case *update:
 				if err := os.WriteFile(file, result, 0o600); err != nil {
 					t.Fatal(err)
 				}
-				return
-			}
-			if diff := cmp.Diff(mask(document), mask(result)); diff != "" {
+			default:
 				t.Errorf("the document (-) and what its examples print (+); -update writes it: %s", diff)
 			}
 		})
@@ -73,9 +74,11 @@ func (p *process) runExample(dir, example string) string {
 	cmd := exec.CommandContext(p.t.Context(), "sh", "-c", script)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod")
-	out, err := cmd.CombinedOutput()
+	var noise bytes.Buffer // such as what go downloads
+	cmd.Stderr = &noise
+	out, err := cmd.Output()
 	if err != nil {
-		p.t.Errorf("%s\n%v\n%s", example, err, out)
+		p.t.Errorf("%s\n%v\n%s%s", example, err, out, noise.Bytes())
 	}
 	text := strings.NewReplacer(host, "localhost:8080", p.grpc, "localhost:50051", "\r\n", "\n").Replace(string(out))
 	if text != "" && !strings.HasSuffix(text, "\n") {

@@ -22,19 +22,24 @@ import (
 
 // restCart is a cart as REST shows it.
 type restCart struct {
-	ID        int64   `json:"id"`
-	CompanyID int64   `json:"company_id"`
-	UserID    *int64  `json:"user_id"`
-	Cookie    *string `json:"cookie"`
-	Status    int     `json:"status"`
-	CreatedAt string  `json:"created_at"`
-	Items     []struct {
-		ProductID int64  `json:"product_id"`
-		Name      string `json:"name"`
-		Price     string `json:"price"`
-		Quantity  int64  `json:"quantity"`
-	} `json:"items"`
-	TotalAmount string `json:"total_amount"`
+	ID          int64      `json:"id"`
+	CompanyID   int64      `json:"company_id"`
+	UserID      *int64     `json:"user_id"`
+	Cookie      *string    `json:"cookie"`
+	Status      int        `json:"status"`
+	CreatedAt   string     `json:"created_at"`
+	UpdatedAt   string     `json:"updated_at"`
+	Version     int64      `json:"version"`
+	Items       []restItem `json:"items"`
+	ItemsCount  int        `json:"items_count"`
+	TotalAmount string     `json:"total_amount"`
+}
+
+type restItem struct {
+	ProductID int64  `json:"product_id"`
+	Name      string `json:"name"`
+	Price     string `json:"price"`
+	Quantity  int64  `json:"quantity"`
 }
 
 // call sends a request with a JSON body, if any, and returns the status and the body of the answer.
@@ -180,6 +185,12 @@ func TestSecondSignalForces(t *testing.T) {
 	}
 }
 
+// asyncpgURL returns the URL as deployments of the Python service have it.
+func asyncpgURL(url string) string {
+	_, address, _ := strings.Cut(url, "://")
+	return "postgresql+asyncpg://" + address
+}
+
 // TestAdoption runs the program on a database of the Python service, as the guide to moving over has it.
 func TestAdoption(t *testing.T) {
 	t.Parallel()
@@ -198,7 +209,7 @@ func TestAdoption(t *testing.T) {
 	if err := conn.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	asyncpg := "DATABASE_URL=postgresql+asyncpg" + strings.TrimPrefix(url, "postgres")
+	asyncpg := "DATABASE_URL=" + asyncpgURL(url)
 	if _, stderr, code := runOnce(t, []string{"migrate", "up"}, asyncpg); code != 0 {
 		t.Fatalf("migrate up: exit code %d\n%s", code, stderr)
 	}

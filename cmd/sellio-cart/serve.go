@@ -46,6 +46,7 @@ func (a *app) serve(cmd *cobra.Command, _ []string) error {
 	var failed error
 	select {
 	case <-ctx.Done():
+		stop() // AfterFunc may not have got so far, and what the log promises must hold
 		log.Info("Stopping. Another signal forces it.", "timeout", cfg.ShutdownTimeout)
 	case failed = <-s.failed:
 	}

@@ -18,7 +18,7 @@ func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerI
 	limited, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	resp, cause := s.call(limited, req, info.FullMethod, next)
-	err := s.toStatus(limited, info.FullMethod, cause)
+	err := s.toStatus(ctx, info.FullMethod, cause)
 	if s.log.Enabled(ctx, slog.LevelDebug) {
 		attrs := []slog.Attr{
 			slog.String("method", info.FullMethod),

@@ -31,12 +31,13 @@ var statusCodes = map[cart.Code]codes.Code{
 // retryAfter is how long a client is asked to wait when the service could not serve it.
 const retryAfter = time.Second
 
-// toStatus returns the status that answers a failed request, nil for nil. Nothing private gets out.
+// toStatus returns the status that answers a failed request, nil for nil. ctx is the caller's. Nothing
+// private gets out.
 func (s *Server) toStatus(ctx context.Context, method string, err error) error {
 	if err == nil {
 		return nil
 	}
-	// Only where the request's own time is over: batches end by their own clock, which is an outage.
+	// Only where the caller's own time is over: that the service's is, is an outage.
 	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
 		return status.FromContextError(ended).Err()
 	}
