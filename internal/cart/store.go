@@ -19,6 +19,26 @@ func ByID(id int64) Ref { return Ref{ID: id} }
 // ActiveOf names the owner's ACTIVE cart at the company.
 func ActiveOf(companyID int64, owner Owner) Ref { return Ref{CompanyID: companyID, Owner: owner} }
 
+// Found holds carts by all refs that name them.
+type Found map[Ref]*Cart
+
+// Add adds a cart: by its id and, while it is ACTIVE, by its owner and company.
+func (f Found) Add(c *Cart) {
+	f[ByID(c.ID)] = c
+	if owner := c.Owner(); c.Status == Active && !owner.IsNobody() {
+		f[ActiveOf(c.CompanyID, owner)] = c
+	}
+}
+
+// Carts returns what each ref names, nil where there is none.
+func (f Found) Carts(refs []Ref) []*Cart {
+	carts := make([]*Cart, len(refs))
+	for i, r := range refs {
+		carts[i] = f[r]
+	}
+	return carts
+}
+
 // Listing asks for carts of a user.
 type Listing struct {
 	UserID    int64

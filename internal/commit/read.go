@@ -34,16 +34,12 @@ func (r *reader) load(ctx context.Context, batch []*read) []*read {
 		batch[0].answer(carts, nil)
 		return nil
 	}
-	found := make(map[cart.Ref]*cart.Cart, len(refs))
+	found := make(cart.Found, len(refs))
 	for i, ref := range refs {
 		found[ref] = carts[i]
 	}
 	for _, j := range batch {
-		out := make([]*cart.Cart, len(j.in))
-		for i, ref := range j.in {
-			out[i] = found[ref]
-		}
-		j.answer(out, nil)
+		j.answer(found.Carts(j.in), nil)
 	}
 	return nil
 }

@@ -57,27 +57,19 @@ func (s *Store) Load(ctx context.Context, refs []cart.Ref) ([]*cart.Cart, error)
 			guestCompanies, cookies = append(guestCompanies, r.CompanyID), append(cookies, r.Owner.Cookie)
 		}
 	}
-	found := make(map[cart.Ref]*cart.Cart, len(refs))
+	found := make(cart.Found, len(refs))
 	scan := func(rows pgx.Rows) error {
 		c, err := scanCart(rows)
-		if err != nil {
-			return err
+		if err == nil {
+			found.Add(c)
 		}
-		found[cart.ByID(c.ID)] = c
-		if owner := c.Owner(); c.Status == cart.Active && !owner.IsNobody() {
-			found[cart.ActiveOf(c.CompanyID, owner)] = c
-		}
-		return nil
+		return err
 	}
 	err := s.query(ctx, false, scan, statement{loadSQL, []any{ids, userCompanies, users, guestCompanies, cookies}})
 	if err != nil {
 		return nil, err
 	}
-	carts := make([]*cart.Cart, len(refs))
-	for i, r := range refs {
-		carts[i] = found[r]
-	}
-	return carts, nil
+	return found.Carts(refs), nil
 }
 
 const listSQL = `

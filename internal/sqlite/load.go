@@ -60,21 +60,11 @@ func (s *Store) Load(ctx context.Context, refs []cart.Ref) ([]*cart.Cart, error)
 	if err != nil {
 		return nil, internal(err)
 	}
-	found := make(map[cart.Ref]*cart.Cart, len(refs))
-	collect := func(c *cart.Cart) {
-		found[cart.ByID(c.ID)] = c
-		if owner := c.Owner(); c.Status == cart.Active && !owner.IsNobody() {
-			found[cart.ActiveOf(c.CompanyID, owner)] = c
-		}
-	}
-	if err := query(ctx, s.load, collect, string(list)); err != nil {
+	found := make(cart.Found, len(refs))
+	if err := query(ctx, s.load, found.Add, string(list)); err != nil {
 		return nil, err
 	}
-	carts := make([]*cart.Cart, len(refs))
-	for i, r := range refs {
-		carts[i] = found[r]
-	}
-	return carts, nil
+	return found.Carts(refs), nil
 }
 
 const listSQL = `
