@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"os/signal"
+	"slices"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -70,8 +72,8 @@ func newLogger(w io.Writer, cfg config.Config) *slog.Logger {
 
 // service is the running program.
 type service struct {
-	// closers end its parts, the last one first.
-	closers []func(context.Context) error
+	// listeners end at once, together, and closers after them, the last one first.
+	listeners, closers []func(context.Context) error
 	// failed hears of a listener that ended on its own.
 	failed chan error
 }
@@ -107,12 +109,17 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *service
 	return s, nil
 }
 
-// stop ends all parts, the last one first: listeners, so that nothing new comes in, then the lanes, which
-// finish what was accepted, then the store. It tries to end each of them, whatever comes of the others.
+// stop ends all parts: listeners, so that nothing new comes in, then the lanes, which finish what was
+// accepted, then the store. It tries to end each of them, whatever comes of the others.
 func (s *service) stop(ctx context.Context) error {
-	var errs []error
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		errs = append(errs, s.closers[i](ctx))
+	errs := make([]error, len(s.listeners))
+	var ended sync.WaitGroup
+	for i, stop := range s.listeners {
+		ended.Go(func() { errs[i] = stop(ctx) })
+	}
+	ended.Wait()
+	for _, stop := range slices.Backward(s.closers) {
+		errs = append(errs, stop(ctx))
 	}
 	return errors.Join(errs...)
 }
@@ -150,7 +157,7 @@ func (s *service) serveRPC(ctx context.Context, cfg config.Config, carts *commit
 		return "", err
 	}
 	server := rpc.New(carts, rpc.Options{Logger: log, RequestTimeout: cfg.RequestTimeout})
-	s.closers = append(s.closers, server.Shutdown)
+	s.listeners = append(s.listeners, server.Shutdown)
 	go func() {
 		if err := server.Serve(ln); err != nil {
 			s.failed <- fmt.Errorf("serve gRPC: %w", err)
@@ -184,7 +191,7 @@ func (s *service) serveREST(ctx context.Context, cfg config.Config, carts *commi
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	s.closers = append(s.closers, func(ctx context.Context) error {
+	s.listeners = append(s.listeners, func(ctx context.Context) error {
 		// What Shutdown cannot finish in time Close cuts off.
 		if err := server.Shutdown(ctx); err != nil {
 			return errors.Join(fmt.Errorf("stop REST: %w", err), server.Close())

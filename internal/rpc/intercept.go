@@ -43,8 +43,8 @@ func (s *Server) call(ctx context.Context, req any, method string, next grpc.Una
 	return next(ctx, req)
 }
 
-// interceptStream stands around the streams of the health and reflection services. Those that wait
-// for a change of health would hold up a shutdown, so they end when it begins.
+// interceptStream stands around the streams of the health and reflection services. Those that wait, for
+// a change of health or for the next question, would hold up a shutdown, so they end when it begins.
 func (s *Server) interceptStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
 	ctx, cancel := context.WithCancel(ss.Context())
 	defer cancel()
@@ -65,6 +65,19 @@ type stream struct {
 
 // Context implements [grpc.ServerStream].
 func (s *stream) Context() context.Context { return s.ctx }
+
+// RecvMsg implements [grpc.ServerStream]. It also returns when the context ends; whoever still receives
+// into m then is nobody's concern, for the handler returns, and with it the stream.
+func (s *stream) RecvMsg(m any) error {
+	received := make(chan error, 1)
+	go func() { received <- s.ServerStream.RecvMsg(m) }()
+	select {
+	case err := <-received:
+		return err
+	case <-s.ctx.Done():
+		return status.FromContextError(s.ctx.Err()).Err()
+	}
+}
 
 func (s *Server) panicked(ctx context.Context, method string, p any) error {
 	return s.internal(ctx, method, fmt.Errorf("panic: %v", p), slog.String("stack", string(debug.Stack())))

@@ -229,6 +229,29 @@ func TestShutdownLosesPatience(t *testing.T) {
 	}
 }
 
+// TestShutdownEndsIdleReflection checks that a tool that is connected and asks nothing does not hold the
+// server up.
+func TestShutdownEndsIdleReflection(t *testing.T) {
+	s, conn := serve(t, always(sample()), Options{})
+	idle, err := reflectionv1.NewServerReflectionClient(conn).ServerReflectionInfo(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := &reflectionv1.ServerReflectionRequest{MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{}}
+	if err := idle.Send(ask); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := idle.Recv(); err != nil { // the stream is being served
+		t.Fatal(err)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := idle.Recv(); status.Code(err) != codes.Canceled {
+		t.Errorf("the stream ended with %v, want Canceled", err)
+	}
+}
+
 // TestShutdownEndsWatches checks that who watches the health of the server does not hold it up.
 func TestShutdownEndsWatches(t *testing.T) {
 	s, conn := serve(t, always(sample()), Options{})
