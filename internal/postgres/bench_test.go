@@ -1,0 +1,17 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"github.com/sellio/sellio-cart/internal/pgtest"
+	"github.com/sellio/sellio-cart/internal/storetest"
+)
+
+// BenchmarkStore measures a server of its own, which keeps what it commits, as in production.
+func BenchmarkStore(b *testing.B) {
+	server := pgtest.Start(b)
+	if err := migrate(b.Context(), server.URL()); err != nil {
+		b.Fatal(err)
+	}
+	storetest.Benchmark(b, open(b, server.URL()))
+}
