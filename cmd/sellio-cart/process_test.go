@@ -14,10 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pressly/goose/v3"
 	"go.uber.org/goleak"
 
+	"github.com/sellio/sellio-cart/internal/config"
 	"github.com/sellio/sellio-cart/internal/pgtest"
-	"github.com/sellio/sellio-cart/internal/postgres"
 )
 
 // runMain makes this test binary run the program instead of the tests, so that the tests drive the real
@@ -195,12 +196,14 @@ func (p *process) wait() error {
 	}
 }
 
-func migrateURL(ctx context.Context, url string) (err error) {
-	m, closer, err := postgres.Migrator(url)
+// migrateURL brings the database at url up to date.
+func migrateURL(ctx context.Context, url string) error {
+	parsed, err := config.ParseDatabaseURL(url)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closer()) }()
-	_, err = m.Up(ctx)
-	return err
+	return withMigrator(ctx, config.Config{DatabaseURL: parsed}, func(ctx context.Context, p *goose.Provider) error {
+		_, err := p.Up(ctx)
+		return err
+	})
 }
