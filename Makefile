@@ -26,7 +26,7 @@ test: ## Run all tests with the race detector, on a PostgreSQL they start themse
 
 check: check-static test ## All that CI runs: format, vet, lint, generated code, delivery files, benchmarks once, tests
 
-check-static: lint generate-check delivery bench-once
+check-static: lint generate-check delivery bench-test bench-once
 
 lint: ## Check format, vet and lint
 	go vet ./...
@@ -51,8 +51,20 @@ delivery: # tests the Dockerfile, compose.yaml and the chart
 migrate: ## Migrate the database of DATABASE_URL to the newest schema
 	go run ./cmd/sellio-cart migrate up
 
-bench: ## Run the micro-benchmarks
+bench: bin/bench ## Measure everything (about 45 minutes), and write BENCHMARKS.md
+	bin/bench
+
+bench-quick: bin/bench ## Measure the core in under two minutes
+	bin/bench -quick
+
+bin/bench: # Go knows what has changed
+	go build -C bench -o ../bin/bench .
+
+bench-micro: ## Run the micro-benchmarks
 	go test -run '^$$' -bench . -benchmem ./internal/...
+
+bench-test: # tests the benchmark itself
+	cd bench && go vet ./... && go test ./...
 
 bench-once: # every benchmark still runs
 	@scripts/test-deps
@@ -67,4 +79,4 @@ compose-up: ## Start the service and PostgreSQL in containers
 compose-down: ## Stop the containers; the data stays
 	docker compose down
 
-.PHONY: help dev run build test check check-static lint generate proto-gen generate-check delivery migrate bench bench-once docker-build compose-up compose-down
+.PHONY: help dev run build test check check-static lint generate proto-gen generate-check delivery migrate bench bench-quick bench-micro bench-once bench-test bin/bench docker-build compose-up compose-down

@@ -1,0 +1,140 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestOpenLoopKeepsTheSchedule(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json" {
+			w.WriteHeader(http.StatusBadRequest)
+		}
+	}))
+	defer server.Close()
+	const connections, due = 4, 100
+	o := openLoop{url: server.URL, request: postItem(10, 5), rate: 500, duration: due * time.Second / 500, connections: connections}
+	sample, err := o.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sample.Requests != due || asked.Load() != due+connections {
+		t.Errorf("%d counted and %d sent, want %d, and one more for each connection", sample.Requests, asked.Load(), due)
+	}
+	if sample.Rate > 500 {
+		t.Errorf("%.0f a second, which is ahead of the schedule", sample.Rate)
+	}
+}
+
+// TestOpenLoopCountsWaiting has one connection to a server that takes four times as long as there is between two
+// requests: each waits longer than the one before.
+func TestOpenLoopCountsWaiting(t *testing.T) {
+	t.Parallel()
+	const takes = 8 * time.Millisecond
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-time.After(takes) }))
+	defer server.Close()
+	o := openLoop{url: server.URL, request: getByID(10), rate: 500, duration: 20 * time.Second / 500, connections: 1}
+	sample, err := o.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The last of 20 is due after 40 ms and answered after 160.
+	if want := 110.0; sample.Max < want {
+		t.Errorf("the largest latency is %.1f ms, want at least %.0f", sample.Max, want)
+	}
+}
+
+func TestOpenLoopFailsWithAnAnswer(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	o := openLoop{url: server.URL, request: getByID(10), rate: 100, duration: time.Second, connections: 2}
+	if sample, err := o.run(t.Context()); err == nil {
+		t.Errorf("got %+v and no error", sample)
+	}
+}
+
+func TestTogetherStopsAtTheFirstError(t *testing.T) {
+	t.Parallel()
+	failure := errors.New("failure")
+	_, err := together(t.Context(), 3, func(ctx context.Context, i int) ([]time.Duration, error) {
+		if i == 1 {
+			return nil, failure
+		}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	if !errors.Is(err, failure) {
+		t.Errorf("got %v, want the failure", err)
+	}
+}
+
+func TestProxyDelaysRoundTrips(t *testing.T) {
+	t.Parallel()
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	go echo(server)
+	const delay = 20 * time.Millisecond
+	p, err := startProxy(t.Context(), server.Addr().String(), delay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", p.address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	answers := bufio.NewReader(conn)
+	for range 3 {
+		began := time.Now()
+		if _, err := conn.Write([]byte("ping\n")); err != nil {
+			t.Fatal(err)
+		}
+		if answer, err := answers.ReadString('\n'); err != nil || answer != "ping\n" {
+			t.Fatalf("got %q, %v", answer, err)
+		}
+		if took := time.Since(began); took < delay {
+			t.Errorf("a round trip took %v, want at least %v", took, delay)
+		}
+	}
+	if err := p.close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := answers.ReadByte(); err == nil {
+		t.Error("the connection outlived the proxy")
+	}
+}
+
+// echo serves one connection.
+func echo(listener net.Listener) {
+	conn, err := listener.Accept()
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	lines := bufio.NewReader(conn)
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return
+		}
+		if _, err := conn.Write([]byte(line)); err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// publish writes BENCHMARKS.md and its plots. What people found out about the figures is in bench/NOTES.md, and goes
+// in as it is.
+func publish(r *Results, root string) error {
+	notes, err := os.ReadFile(filepath.Join(root, "bench", "NOTES.md"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := r.plot(filepath.Join(root, "bench", "results")); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(root, "BENCHMARKS.md"), []byte(r.markdown(string(notes))), 0o644)
+}
+
+const introduction = `# Benchmarks
+
+<!-- Made by make bench from bench/results/full.json. Do not edit: what is to be said about the figures goes into bench/NOTES.md. -->
+
+` + "`make bench`" + ` measures all of this anew and ` + "`make bench-quick`" + ` its core in two minutes, on a machine with
+PostgreSQL's programs and wrk. PostgreSQL, the service and the load share the machine. PostgreSQL is configured as it
+comes: every write that was answered is committed and on disk. The service is configured as it comes, too.
+
+The baselines are pgbench with one prepared statement a cart, each a transaction of its own: one that reads a cart
+whole, and one that changes a line and its cart's version and returns the cart whole. "× pgbench" is the rate divided by
+that of the baseline with 16 clients, reads by the read and all else by the write, in the same round on the same data.
+Everything is measured in turn, round after round; figures are medians, and spreads are the smallest and largest round.
+wrk counts a slow answer once more for each request that it kept from being sent in time. A failed request fails the
+whole run.
+
+`
+
+func (r *Results) markdown(notes string) string {
+	var w strings.Builder
+	w.WriteString(introduction)
+	m := r.Machine
+	fmt.Fprintf(&w, "%s, %d cores, %.0f GiB, %s, kernel %s, %s; PostgreSQL %s, %s, wrk %s; revision %s. ",
+		m.CPU, m.Cores, float64(m.Memory)/(1<<30), m.System, m.Kernel, m.FileSystem, m.PostgreSQL, m.Go, m.Wrk, m.Revision)
+	fmt.Fprintf(&w, "%s, %d rounds of %d s each; load average %s before the run. ",
+		r.Began.Format("2 January 2006"), r.Plan.Rounds, r.Plan.Seconds, m.LoadBefore)
+	fmt.Fprintf(&w, "%d carts of %d lines, unless something else is said.\n\n", r.Plan.Carts, r.Plan.Lines)
+	r.writeTargets(&w)
+	if notes != "" {
+		w.WriteString(strings.TrimSpace(notes) + "\n\n")
+	}
+	local := func(k Key) bool {
+		return k.Database == "PostgreSQL" && k.Carts == r.Plan.Carts && k.Lines == r.Plan.Lines && k.Hot == 0
+	}
+	r.section(&w, "Throughput", "throughput", local)
+	fmt.Fprintf(&w, "![Latency percentiles](bench/results/latency.svg)\n\n")
+	r.section(&w, "All clients on a few carts", "", func(k Key) bool { return k.Hot > 0 })
+	r.section(&w, "Growth", "growth", func(k Key) bool {
+		return k.Database == "PostgreSQL" && (k.Carts != r.Plan.Carts || k.Lines != r.Plan.Lines)
+	})
+	r.section(&w, "The database 1 ms away", "", func(k Key) bool { return k.Database == "PostgreSQL, 1 ms away" })
+	r.section(&w, "SQLite", "", func(k Key) bool { return k.Database == "SQLite" })
+	start := spread(r.StartMS)
+	fmt.Fprintf(&w, "## Footprint\n\nThe service answers %.0f ms after its start (%.0f–%.0f). Its binary has %.1f MiB. "+
+		"With 256 connections it holds %.1f MiB of memory at most.\n",
+		start.Median, start.Min, start.Max, float64(r.BinaryBytes)/(1<<20), spread(r.largestMemory()).Max)
+	return w.String()
+}
+
+func (r *Results) writeTargets(w *strings.Builder) {
+	w.WriteString("## Targets\n\n| | reached | spread | target | |\n|---|---:|---:|---:|---|\n")
+	for _, t := range r.targets() {
+		fmt.Fprintf(w, "| %s | %.2f | %.2f–%.2f | %s | %s |\n",
+			t.name, t.reached.Median, t.reached.Min, t.reached.Max, t.bound(), t.verdict())
+	}
+	w.WriteString("\n")
+}
+
+// section writes the series that the filter lets through. Its plot comes first, if it has one.
+func (r *Results) section(w *strings.Builder, title, plot string, filter func(Key) bool) {
+	var rows []string
+	for _, s := range r.Series {
+		if filter(s.Key) {
+			rows = append(rows, r.row(s))
+		}
+	}
+	if len(rows) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "## %s\n\n", title)
+	if plot != "" {
+		fmt.Fprintf(w, "![%s](bench/results/%s.svg)\n\n", title, plot)
+	}
+	w.WriteString("| load | clients | × pgbench | answers/s | spread | p50 ms | p99 ms | p99.9 ms | service CPU, µs an answer |\n")
+	w.WriteString("|---|---:|---:|---:|---:|---:|---:|---:|---:|\n")
+	w.WriteString(strings.Join(rows, "") + "\n")
+}
+
+func (r *Results) row(s Series) string {
+	name := s.Load
+	switch {
+	case s.Hot == 1:
+		name += ", on one cart"
+	case s.Hot > 1:
+		name += fmt.Sprintf(", on %d carts", s.Hot)
+	case s.Carts != r.Plan.Carts || s.Lines != r.Plan.Lines:
+		name += fmt.Sprintf(", %d carts of %d", s.Carts, s.Lines)
+	}
+	speed := spread(s.values(rate))
+	times := spread(ratios(s.values(rate), r.baseline(s.Key).values(rate)))
+	return fmt.Sprintf("| %s | %d | %.2f | %.0f | %.0f–%.0f | %s | %s | %s | %s |\n",
+		name, s.Clients, times.Median, speed.Median, speed.Min, speed.Max,
+		figure(s, p50, 2), figure(s, p99, 2), figure(s, p999, 2), figure(s, cpuShare, 0))
+}
+
+// figure returns a median, or nothing where it is not known.
+func figure(s Series, of func(Sample) float64, digits int) string {
+	median := spread(s.values(of)).Median
+	if median == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.*f", digits, median)
+}

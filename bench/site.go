@@ -1,0 +1,159 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// The loads, as the report names them.
+const (
+	pgbenchRead  = "pgbench read"
+	pgbenchWrite = "pgbench write"
+	restGet      = "REST GET by id"
+	restActive   = "REST GET active"
+	restItem     = "REST POST item"
+	restAdd      = "REST POST add-item, new cart"
+	restQuantity = "REST PUT quantity"
+	restMix      = "REST mix 70/25/5"
+	restRoot     = "REST GET /, no database"
+	rpcGet       = "gRPC GetCart"
+	rpcItem      = "gRPC UpsertItem"
+	openGet      = "open loop, GET by id"
+	openItem     = "open loop, POST item"
+)
+
+// scripts are those of wrk.
+var scripts = map[string]string{
+	restGet: "get", restActive: "active", restItem: "item", restAdd: "add", restQuantity: "quantity", restMix: "mix",
+	restRoot: "root",
+}
+
+// reads are the loads that change nothing, to be compared with pgbench's read.
+var reads = map[string]bool{pgbenchRead: true, restGet: true, restActive: true, rpcGet: true, openGet: true, restRoot: true}
+
+// site is a filled database with a service in front of it.
+type site struct {
+	kind         string // as in Key.Database
+	database     string // its name in PostgreSQL, "" in SQLite
+	carts, lines int
+	service      *service
+}
+
+func (s *site) key(load string, clients, hot int) Key {
+	return Key{Database: s.kind, Carts: s.carts, Lines: s.lines, Load: load, Clients: clients, Hot: hot}
+}
+
+// baseline is a step of pgbench.
+func (b *bench) baseline(s *site, load string, clients int) step {
+	script := "write"
+	if reads[load] {
+		script = "read"
+	}
+	run := pgbench{
+		server: b.server, database: s.database, dir: b.dir, script: script, clients: clients, duration: b.time(clients),
+		carts: s.carts, lines: s.lines,
+	}.run
+	return step{s.key(load, clients, 0), run}
+}
+
+// rest is a step of wrk, on hot of the carts or, where that is 0, on all.
+func (b *bench) rest(s *site, load string, connections, hot int) step {
+	carts := s.carts
+	if hot > 0 {
+		carts = hot
+	}
+	w := wrk{
+		path: b.tools.wrk, dir: b.dir, script: scripts[load], url: s.service.rest, connections: connections,
+		duration: b.time(connections), carts: carts, lines: s.lines,
+	}
+	return step{s.key(load, connections, hot), func(ctx context.Context) (Sample, error) {
+		return s.service.observed(ctx, w.run)
+	}}
+}
+
+// rpc is a step over gRPC.
+func (b *bench) rpc(s *site, load string, callers int) step {
+	l := rpcLoad{address: s.service.grpc, callers: callers, duration: b.time(callers)}
+	if load == rpcGet {
+		l.method, l.request = "GetCart", getCart(s.carts)
+	} else {
+		l.method, l.request = "UpsertItem", upsertItem(s.carts, s.lines)
+	}
+	return step{s.key(load, callers, 0), func(ctx context.Context) (Sample, error) {
+		return s.service.observed(ctx, l.run)
+	}}
+}
+
+// open is a step of an open loop at a rate.
+func (b *bench) open(s *site, load string, perSecond float64) step {
+	const connections = 256
+	o := openLoop{url: s.service.rest, rate: perSecond, duration: b.time(connections), connections: connections}
+	if load == openGet {
+		o.request = getByID(s.carts)
+	} else {
+		o.request = postItem(s.carts, s.lines)
+	}
+	return step{s.key(load, connections, 0), func(ctx context.Context) (Sample, error) {
+		return s.service.observed(ctx, o.run)
+	}}
+}
+
+// time is how long a step takes. Percentiles of one client need fewer seconds than those of many.
+func (b *bench) time(clients int) time.Duration {
+	seconds := b.plan.Seconds
+	if clients == 1 {
+		seconds = b.plan.SecondsAlone
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+// postgresSite fills a database and starts a service on it.
+func (b *bench) postgresSite(ctx context.Context, carts, lines int) (*site, error) {
+	s := &site{kind: "PostgreSQL", database: fmt.Sprintf("carts_%d_%d", carts, lines), carts: carts, lines: lines}
+	b.log.Printf("filling %s", s.database)
+	if err := fillPostgres(ctx, b.server, b.binary, b.dir, s.database, carts, lines); err != nil {
+		return nil, err
+	}
+	return s, b.serve(ctx, s, b.server.url(b.server.address(), s.database))
+}
+
+// remoteSite starts a service that has a round trip of 1 ms to the database of another one.
+func (b *bench) remoteSite(ctx context.Context, of *site) (*site, error) {
+	p, err := startProxy(ctx, b.server.address(), time.Millisecond)
+	if err != nil {
+		return nil, err
+	}
+	b.closers = append(b.closers, p.close)
+	s := *of
+	s.kind = "PostgreSQL, 1 ms away"
+	return &s, b.serve(ctx, &s, b.server.url(p.address(), s.database))
+}
+
+func (b *bench) sqliteSite(ctx context.Context, carts, lines int) (*site, error) {
+	b.log.Print("filling SQLite")
+	url, err := fillSQLite(ctx, b.binary, b.dir, carts, lines)
+	if err != nil {
+		return nil, err
+	}
+	s := &site{kind: "SQLite", carts: carts, lines: lines}
+	return s, b.serve(ctx, s, url)
+}
+
+func (b *bench) serve(ctx context.Context, s *site, url string) (err error) {
+	if s.service, err = startService(ctx, b.binary, b.dir, url); err != nil {
+		return err
+	}
+	b.closers = append(b.closers, s.service.stop)
+	return s.service.check(ctx, s.lines)
+}
+
+// tidy returns the database to the state after the fill, but for the lines that changed.
+func (b *bench) tidy(s *site) func(context.Context) error {
+	return func(ctx context.Context) error {
+		return b.server.exec(ctx, s.database,
+			fmt.Sprintf("DELETE FROM cart WHERE id > %d", s.carts), "VACUUM (ANALYZE)", "CHECKPOINT")
+	}
+}

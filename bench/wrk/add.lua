@@ -1,0 +1,7 @@
+-- A user's first line, which makes the cart.
+local common = require "common"
+
+function request()
+  return common.request("POST", "/api/v1/cart/add-item",
+    '{"company_id":1,"user_id":' .. common.newcomer() .. "," .. common.line())
+end
