@@ -103,7 +103,7 @@ func (b *bench) prepare(ctx context.Context, root string) (err error) {
 
 // core measures the database, REST and gRPC side by side, and then the open loop, for which the peak must be known.
 func (b *bench) core(ctx context.Context) error {
-	s, err := b.postgresSite(ctx, b.plan.Carts, b.plan.Lines)
+	s, err := b.postgresSite(ctx, "", b.plan.Carts, b.plan.Lines)
 	if err != nil {
 		return err
 	}
@@ -163,9 +163,9 @@ func (b *bench) growth(ctx context.Context) error {
 	var tidies []func(context.Context) error
 	// Of long carts there are fewer, so that it is their length that is measured and not the size of the tables.
 	for _, size := range []struct{ carts, lines int }{
-		{10_000, 5}, {1_000_000, 5}, {20_000, 1}, {20_000, 5}, {20_000, 50}, {2_000, 500},
+		{10_000, 5}, {100_000, 5}, {1_000_000, 5}, {20_000, 1}, {20_000, 5}, {20_000, 50}, {2_000, 500},
 	} {
-		s, err := b.postgresSite(ctx, size.carts, size.lines)
+		s, err := b.postgresSite(ctx, growth, size.carts, size.lines)
 		if err != nil {
 			return err
 		}

@@ -53,14 +53,12 @@ func (r *Results) markdown(notes string) string {
 		w.WriteString(strings.TrimSpace(notes) + "\n\n")
 	}
 	local := func(k Key) bool {
-		return k.Database == "PostgreSQL" && k.Carts == r.Plan.Carts && k.Lines == r.Plan.Lines && k.Hot == 0
+		return k.Part == "" && k.Database == "PostgreSQL" && k.Hot == 0
 	}
 	r.section(&w, "Throughput", "throughput", local)
 	fmt.Fprintf(&w, "![Latency percentiles](bench/results/latency.svg)\n\n")
 	r.section(&w, "All clients on a few carts", "", func(k Key) bool { return k.Hot > 0 })
-	r.section(&w, "Growth", "growth", func(k Key) bool {
-		return k.Database == "PostgreSQL" && (k.Carts != r.Plan.Carts || k.Lines != r.Plan.Lines)
-	})
+	r.section(&w, "Growth", "growth", func(k Key) bool { return k.Part == growth })
 	r.section(&w, "The database 1 ms away", "", func(k Key) bool { return k.Database == "PostgreSQL, 1 ms away" })
 	r.section(&w, "SQLite", "", func(k Key) bool { return k.Database == "SQLite" })
 	start := spread(r.StartMS)
@@ -106,7 +104,7 @@ func (r *Results) row(s Series) string {
 		name += ", on one cart"
 	case s.Hot > 1:
 		name += fmt.Sprintf(", on %d carts", s.Hot)
-	case s.Carts != r.Plan.Carts || s.Lines != r.Plan.Lines:
+	case s.Part == growth:
 		name += fmt.Sprintf(", %d carts of %d", s.Carts, s.Lines)
 	}
 	speed := spread(s.values(rate))

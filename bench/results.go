@@ -66,7 +66,7 @@ func (r *Results) baseline(key Key) Series {
 	if reads[key.Load] {
 		load = pgbenchRead
 	}
-	own := r.of(Key{Database: "PostgreSQL", Carts: key.Carts, Lines: key.Lines, Load: load, Clients: 16})
+	own := r.of(Key{Part: key.Part, Database: "PostgreSQL", Carts: key.Carts, Lines: key.Lines, Load: load, Clients: 16})
 	if len(own.Rounds) > 0 {
 		return own
 	}

@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// growth is the part that measures with more carts, and with longer ones.
+const growth = "growth"
+
 // The loads, as the report names them.
 const (
 	pgbenchRead  = "pgbench read"
@@ -36,14 +39,14 @@ var reads = map[string]bool{pgbenchRead: true, restGet: true, restActive: true, 
 
 // site is a filled database with a service in front of it.
 type site struct {
-	kind         string // as in Key.Database
+	part, kind   string // as in Key.Part and Key.Database
 	database     string // its name in PostgreSQL, "" in SQLite
 	carts, lines int
 	service      *service
 }
 
 func (s *site) key(load string, clients, hot int) Key {
-	return Key{Database: s.kind, Carts: s.carts, Lines: s.lines, Load: load, Clients: clients, Hot: hot}
+	return Key{Part: s.part, Database: s.kind, Carts: s.carts, Lines: s.lines, Load: load, Clients: clients, Hot: hot}
 }
 
 // baseline is a step of pgbench.
@@ -111,8 +114,9 @@ func (b *bench) time(clients int) time.Duration {
 }
 
 // postgresSite fills a database and starts a service on it.
-func (b *bench) postgresSite(ctx context.Context, carts, lines int) (*site, error) {
-	s := &site{kind: "PostgreSQL", database: fmt.Sprintf("carts_%d_%d", carts, lines), carts: carts, lines: lines}
+func (b *bench) postgresSite(ctx context.Context, part string, carts, lines int) (*site, error) {
+	s := &site{part: part, kind: "PostgreSQL", carts: carts, lines: lines}
+	s.database = fmt.Sprintf("carts%s_%d_%d", part, carts, lines)
 	b.log.Printf("filling %s", s.database)
 	if err := fillPostgres(ctx, b.server, b.binary, b.dir, s.database, carts, lines); err != nil {
 		return nil, err

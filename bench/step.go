@@ -10,6 +10,8 @@ import (
 
 // Key names what is measured.
 type Key struct {
+	// Part is "growth", or "" for the main part. The rounds of a part are taken together.
+	Part string `json:"part,omitempty"`
 	// Database is "PostgreSQL", "SQLite" or "PostgreSQL, 1 ms away".
 	Database string `json:"database"`
 	// Carts in the database, and lines in each of them.

@@ -78,7 +78,7 @@ func (r *Results) targets() []target {
 
 // sized returns the series of a load at 64 connections with a number of carts.
 func (r *Results) sized(load string, carts int) Series {
-	return r.of(Key{Database: "PostgreSQL", Carts: carts, Lines: r.Plan.Lines, Load: load, Clients: 64})
+	return r.of(Key{Part: growth, Database: "PostgreSQL", Carts: carts, Lines: r.Plan.Lines, Load: load, Clients: 64})
 }
 
 // largestMemory returns, in MiB, the most that the service held with 256 closed-loop connections, in any round. It
