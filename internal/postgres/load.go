@@ -1,7 +1,9 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -10,7 +12,7 @@ import (
 )
 
 // columns are those of a cart that scanCart reads, of a row c of cart. Lines come aggregated, one row a
-// cart: that is faster than one row a line.
+// cart: that is faster than one row a line. Sorting them is left to scanCart, which mostly finds them sorted.
 const columns = `
 	c.id, c.company_id, c.user_id, c.cookie, c.status, c.version,
 	c.created_at, coalesce(c.updated_at, c.created_at),
@@ -20,13 +22,13 @@ const columns = `
 		OR c.user_id IS NULL AND EXISTS (SELECT FROM cart a
 			WHERE a.status = 1 AND a.company_id = c.company_id AND a.cookie = c.cookie AND a.user_id IS NULL)
 	ELSE false END,
-	l.product_ids, l.names, l.prices, l.quantities`
+	l.places, l.product_ids, l.names, l.prices, l.quantities`
 
 const lines = `
 	CROSS JOIN LATERAL (
-		SELECT array_agg(i.product_id) AS product_ids, array_agg(i.name) AS names,
+		SELECT array_agg(i.id) AS places, array_agg(i.product_id) AS product_ids, array_agg(i.name) AS names,
 		       array_agg((i.price * 100)::bigint) AS prices, array_agg(i.quantity) AS quantities
-		FROM (SELECT * FROM cart_item WHERE cart_id = c.id ORDER BY id) i) l`
+		FROM cart_item i WHERE i.cart_id = c.id) l`
 
 // loadSQL looks each owner's cart up by a subquery, so that even a plan made for an empty table uses the
 // unique index.
@@ -99,23 +101,35 @@ func (s *Store) List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error) 
 
 func scanCart(rows pgx.Rows) (*cart.Cart, error) {
 	var (
-		c                cart.Cart
-		created, updated time.Time
-		products, prices []int64
-		names            []string
-		quantities       []int32
+		c                        cart.Cart
+		created, updated         time.Time
+		places, products, prices []int64
+		names                    []string
+		quantities               []int32
 	)
 	err := rows.Scan(&c.ID, &c.CompanyID, &c.UserID, &c.Cookie, &c.Status, &c.Version, &created, &updated,
-		&c.Rival, &products, &names, &prices, &quantities)
+		&c.Rival, &places, &products, &names, &prices, &quantities)
 	if err != nil {
 		return nil, err
 	}
 	c.CreatedAt, c.UpdatedAt = created.UTC(), updated.UTC()
 	c.Items = make([]cart.Item, len(products))
-	for i := range products {
+	for i, at := range inOrder(places) {
 		c.Items[i] = cart.Item{
-			ProductID: products[i], Name: names[i], Price: cart.Money(prices[i]), Quantity: int64(quantities[i]),
+			ProductID: products[at], Name: names[at], Price: cart.Money(prices[at]), Quantity: int64(quantities[at]),
 		}
 	}
 	return &c, nil
+}
+
+// inOrder returns the indexes of places, the smallest place first.
+func inOrder(places []int64) []int {
+	order := make([]int, len(places))
+	for i := range order {
+		order[i] = i
+	}
+	if !slices.IsSorted(places) {
+		slices.SortFunc(order, func(a, b int) int { return cmp.Compare(places[a], places[b]) })
+	}
+	return order
 }

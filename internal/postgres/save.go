@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,69 +13,124 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// saveSQL makes all changes of a batch, each whole or not at all. Its parts run on one snapshot, and
-// what one of them does the others see only through RETURNING; so a line is written or dropped only
-// where held or made says that its cart is ours.
-//
-//   - held locks the carts that are still at the version loaded, in the order of their ids, so that two
-//     batches never wait for each other. A cart that somebody else is changing is waited for and looked
-//     at again.
-//   - updated takes the cookie from a user's cart that becomes ACTIVE; see freeSQL.
-//   - made creates carts; an owner who has an ACTIVE one is left out by the unique indexes.
-//   - put keeps the place (the id) of a line that stays where it is and gives the others a new one, at
-//     the end.
-//
-// Carts to create are known by the negative of their number in the batch until they have ids.
-const saveSQL = `
-	WITH held AS MATERIALIZED (
-		SELECT c.id, w.version, w.status, w.deleted
-		FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::smallint[], $5::boolean[])
-			AS w (id, was, version, status, deleted)
-		JOIN cart c ON c.id = w.id AND c.version = w.was
-		ORDER BY c.id
-		FOR UPDATE OF c),
-	deleted AS (
-		DELETE FROM cart c USING held WHERE c.id = held.id AND held.deleted),
-	updated AS (
-		UPDATE cart c SET version = held.version, status = held.status, updated_at = now(),
-			cookie = CASE WHEN c.status <> 1 AND held.status = 1 AND c.user_id IS NOT NULL THEN NULL ELSE c.cookie END
-		FROM held WHERE c.id = held.id AND NOT held.deleted),
-	fresh AS MATERIALIZED (
-		SELECT nextval($6::oid::regclass) AS id, -f.number AS ref, f.company_id, f.user_id, f.cookie, f.version
-		FROM unnest($7::bigint[], $8::bigint[], $9::text[], $10::bigint[])
+// A save is one statement with the parts below that the batch needs, and so its own transaction. The parts
+// run on one snapshot, and what one of them does the others see only through RETURNING; so a line is
+// written or dropped only where updated or made says that its cart is ours. Each ? is the next parameter.
+const (
+	// updateSQL changes the carts that are still at the version loaded, in the order in which they come. One
+	// that somebody else is changing is waited for and looked at again. A user's cart that becomes ACTIVE
+	// loses its cookie; see freeSQL.
+	updateSQL = `updated AS (
+		UPDATE cart c SET version = w.version, status = w.status, updated_at = now(),
+			cookie = CASE WHEN c.status <> 1 AND w.status = 1 AND c.user_id IS NOT NULL THEN NULL ELSE c.cookie END
+		FROM unnest(?::bigint[], ?::bigint[], ?::bigint[], ?::smallint[]) AS w (id, was, version, status)
+		WHERE c.id = w.id AND c.version = w.was
+		RETURNING c.id)`
+
+	// deleteSQL deletes carts; their lines follow.
+	deleteSQL = `deleted AS (
+		DELETE FROM cart c
+		USING unnest(?::bigint[], ?::bigint[]) AS w (id, was)
+		WHERE c.id = w.id AND c.version = w.was
+		RETURNING c.id)`
+
+	// makeSQL creates carts, which are known by the negative of their number in the batch until they have
+	// ids. An owner who has an ACTIVE cart is left out by the unique indexes.
+	makeSQL = `fresh AS MATERIALIZED (
+		SELECT nextval(?::oid::regclass) AS id, -f.number AS ref, f.company_id, f.user_id, f.cookie, f.version
+		FROM unnest(?::bigint[], ?::bigint[], ?::text[], ?::bigint[])
 			WITH ORDINALITY AS f (company_id, user_id, cookie, version, number)),
 	made AS (
 		INSERT INTO cart (id, company_id, user_id, cookie, version, status, created_at, updated_at)
 		OVERRIDING SYSTEM VALUE
 		SELECT id, company_id, user_id, cookie, version, 1, now(), now() FROM fresh ORDER BY ref DESC
 		ON CONFLICT DO NOTHING
-		RETURNING id),
-	saved AS (
-		SELECT id AS ref, id FROM held
-		UNION ALL
-		SELECT fresh.ref, fresh.id FROM fresh JOIN made ON made.id = fresh.id),
-	dropped AS (
+		RETURNING id)`
+
+	// dropSQL deletes lines.
+	dropSQL = `dropped AS (
 		DELETE FROM cart_item i
-		USING unnest($11::bigint[], $12::bigint[]) AS d (cart_id, product_id) JOIN held ON held.id = d.cart_id
-		WHERE i.cart_id = d.cart_id AND i.product_id = d.product_id),
-	put AS (
+		USING unnest(?::bigint[], ?::bigint[]) AS d (cart_id, product_id) JOIN updated ON updated.id = d.cart_id
+		WHERE i.cart_id = d.cart_id AND i.product_id = d.product_id)`
+
+	// changeSQL changes lines that stay where they are. They are there: nobody changes the lines of a cart
+	// without its version. That makes it cheaper than an upsert, which looks each line up twice.
+	changeSQL = `changed AS (
+		UPDATE cart_item i SET name = p.name, price = p.cents * 0.01, quantity = p.quantity
+		FROM unnest(?::bigint[], ?::bigint[], ?::text[], ?::bigint[], ?::integer[])
+			AS p (cart_id, product_id, name, cents, quantity)
+		JOIN updated ON updated.id = p.cart_id
+		WHERE i.cart_id = p.cart_id AND i.product_id = p.product_id)`
+
+	// appendSQL puts lines at the end, which is to give them the next ids. A product that the batch took
+	// out and added again has a line still.
+	appendSQL = `appended AS (
 		INSERT INTO cart_item (id, cart_id, product_id, name, price, quantity)
-		SELECT coalesce(i.id, nextval($13::oid::regclass)), saved.id, p.product_id, p.name, p.cents * 0.01, p.quantity
-		FROM unnest($14::bigint[], $15::bigint[], $16::text[], $17::bigint[], $18::integer[], $19::boolean[])
-			WITH ORDINALITY AS p (ref, product_id, name, cents, quantity, append, number)
+		SELECT nextval(?::oid::regclass), saved.id, p.product_id, p.name, p.cents * 0.01, p.quantity
+		FROM unnest(?::bigint[], ?::bigint[], ?::text[], ?::bigint[], ?::integer[])
+			WITH ORDINALITY AS p (ref, product_id, name, cents, quantity, number)
 		JOIN saved ON saved.ref = p.ref
-		LEFT JOIN cart_item i ON i.cart_id = saved.id AND i.product_id = p.product_id AND NOT p.append
 		ORDER BY p.number
 		ON CONFLICT (cart_id, product_id) DO UPDATE
-		SET id = excluded.id, name = excluded.name, price = excluded.price, quantity = excluded.quantity)
-	SELECT ref, id, now() FROM saved`
+		SET id = excluded.id, name = excluded.name, price = excluded.price, quantity = excluded.quantity)`
+)
+
+// saveStatement returns the statement that makes the changes. It answers with a row for each cart that it
+// saved: its ref, its id, and the time.
+func (s *Store) saveStatement(set *changeSet) statement {
+	var parts, saved []string
+	var args []any
+	add := func(part string, columns ...any) {
+		parts, args = append(parts, part), append(args, columns...)
+	}
+	if len(set.ids) > 0 {
+		add(updateSQL, set.ids, set.was, set.versions, set.statuses)
+		saved = append(saved, "SELECT id AS ref, id FROM updated")
+	}
+	if len(set.deletes) > 0 {
+		add(deleteSQL, set.deletes, set.deletesWas)
+		saved = append(saved, "SELECT id AS ref, id FROM deleted")
+	}
+	if len(set.companies) > 0 {
+		add(makeSQL, s.cartSeq, set.companies, set.users, set.cookies, set.newVersions)
+		saved = append(saved, "SELECT fresh.ref, fresh.id FROM fresh JOIN made ON made.id = fresh.id")
+	}
+	parts = append(parts, "saved AS ("+strings.Join(saved, " UNION ALL ")+")")
+	if len(set.dropCarts) > 0 {
+		add(dropSQL, set.dropCarts, set.dropProducts)
+	}
+	if c := &set.changed; len(c.refs) > 0 {
+		add(changeSQL, c.refs, c.products, c.names, c.prices, c.quantities)
+	}
+	if a := &set.appended; len(a.refs) > 0 {
+		add(appendSQL, s.itemSeq, a.refs, a.products, a.names, a.prices, a.quantities)
+	}
+	return statement{numbered("WITH " + strings.Join(parts, ", ") + " SELECT ref, id, now() FROM saved"), args}
+}
+
+// numbered replaces each ? by the number of its parameter.
+func numbered(sql string) string {
+	var b strings.Builder
+	b.Grow(len(sql) + 64)
+	for n := 1; ; n++ {
+		before, after, found := strings.Cut(sql, "?")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		b.WriteByte('$')
+		b.WriteString(strconv.Itoa(n))
+		sql = after
+	}
+}
 
 // changeSet is a batch of changes, column by column as saveSQL takes them.
 type changeSet struct {
-	// Carts to update or delete, by id.
+	// Carts to update, by id.
 	ids, was, versions []int64
 	statuses           []int16
-	deletes            []bool
+	// Carts to delete, by id.
+	deletes, deletesWas []int64
 	// Carts to create, by owner and company.
 	companies   []int64
 	users       []*int64
@@ -82,16 +139,28 @@ type changeSet struct {
 	// Guests for whom a cart becomes ACTIVE.
 	guestCompanies []int64
 	guestCookies   []string
-	// Lines to delete and to write.
+	// Lines to delete, and to write.
 	dropCarts, dropProducts []int64
-	putRefs, putProducts    []int64
-	putNames                []string
-	putPrices               []int64
-	putQuantities           []int32
-	putAppends              []bool
+	changed, appended       lineSet
 
 	// index tells which change each ref is about.
 	index map[int64]int
+}
+
+// lineSet is lines to write.
+type lineSet struct {
+	refs, products []int64
+	names          []string
+	prices         []int64
+	quantities     []int32
+}
+
+func (s *lineSet) add(ref int64, item *cart.Item) {
+	s.refs = append(s.refs, ref)
+	s.products = append(s.products, item.ProductID)
+	s.names = append(s.names, item.Name)
+	s.prices = append(s.prices, int64(item.Price))
+	s.quantities = append(s.quantities, int32(item.Quantity))
 }
 
 // newChangeSet sorts the changes, so that all batches lock and create in one order.
@@ -122,18 +191,21 @@ func compareKeys(a, b *cart.Cart) int {
 // add adds a change and returns the ref of its cart.
 func (s *changeSet) add(ch *cart.Change) (ref int64) {
 	c := ch.Cart
-	if ref = c.ID; ref == 0 {
+	switch ref = c.ID; {
+	case ref == 0:
 		s.companies = append(s.companies, c.CompanyID)
 		s.users = append(s.users, c.UserID)
 		s.cookies = append(s.cookies, c.Cookie)
 		s.newVersions = append(s.newVersions, c.Version)
 		ref = -int64(len(s.companies))
-	} else {
-		s.ids = append(s.ids, c.ID)
+	case ch.Delete:
+		s.deletes = append(s.deletes, ref)
+		s.deletesWas = append(s.deletesWas, ch.Was)
+	default:
+		s.ids = append(s.ids, ref)
 		s.was = append(s.was, ch.Was)
 		s.versions = append(s.versions, c.Version)
 		s.statuses = append(s.statuses, int16(c.Status))
-		s.deletes = append(s.deletes, ch.Delete)
 	}
 	if owner := c.Owner(); ch.Activates && owner.Cookie != "" {
 		s.guestCompanies = append(s.guestCompanies, c.CompanyID)
@@ -144,13 +216,11 @@ func (s *changeSet) add(ch *cart.Change) (ref int64) {
 		s.dropProducts = append(s.dropProducts, product)
 	}
 	for i := range ch.Put {
-		line := &ch.Put[i]
-		s.putRefs = append(s.putRefs, ref)
-		s.putProducts = append(s.putProducts, line.ProductID)
-		s.putNames = append(s.putNames, line.Name)
-		s.putPrices = append(s.putPrices, int64(line.Price))
-		s.putQuantities = append(s.putQuantities, int32(line.Quantity))
-		s.putAppends = append(s.putAppends, line.Append)
+		if line := &ch.Put[i]; line.Append {
+			s.appended.add(ref, &line.Item)
+		} else {
+			s.changed.add(ref, &line.Item)
+		}
 	}
 	return ref
 }
@@ -162,9 +232,15 @@ const freeSQL = `
 	FROM unnest($1::bigint[], $2::text[]) AS g (company_id, cookie)
 	WHERE c.company_id = g.company_id AND c.cookie = g.cookie AND c.status = 1 AND c.user_id IS NOT NULL`
 
-// Save implements [cart.Store] in one round trip and one transaction: saveSQL, and freeSQL before it
-// where a cart becomes a guest's ACTIVE one.
+// lockSQL locks carts in the order of their ids, for batches that both update carts and delete some: so
+// two batches never wait for each other in a circle.
+const lockSQL = `SELECT FROM cart WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE`
+
+// Save implements [cart.Store] in one round trip and one transaction.
 func (s *Store) Save(ctx context.Context, changes []cart.Change) ([]cart.Saved, error) {
+	if len(changes) == 0 {
+		return nil, nil
+	}
 	set := newChangeSet(changes)
 	saved := make([]cart.Saved, len(changes))
 	scan := func(rows pgx.Rows) error {
@@ -181,15 +257,13 @@ func (s *Store) Save(ctx context.Context, changes []cart.Change) ([]cart.Saved, 
 		return nil
 	}
 	var statements []statement
+	if len(set.deletes) > 0 && len(set.ids) > 0 {
+		statements = append(statements, statement{lockSQL, []any{slices.Concat(set.ids, set.deletes)}})
+	}
 	if len(set.guestCookies) > 0 {
 		statements = append(statements, statement{freeSQL, []any{set.guestCompanies, set.guestCookies}})
 	}
-	statements = append(statements, statement{saveSQL, []any{
-		set.ids, set.was, set.versions, set.statuses, set.deletes,
-		s.cartSeq, set.companies, set.users, set.cookies, set.newVersions,
-		set.dropCarts, set.dropProducts,
-		s.itemSeq, set.putRefs, set.putProducts, set.putNames, set.putPrices, set.putQuantities, set.putAppends,
-	}})
+	statements = append(statements, s.saveStatement(set))
 	if err := s.query(ctx, true, scan, statements...); err != nil {
 		return nil, err
 	}
