@@ -111,7 +111,12 @@ func (b *bench) core(ctx context.Context) error {
 	if b.results.StartMS, err = startTimes(ctx, b.binary, b.dir, url, 5); err != nil {
 		return err
 	}
-	steps := b.coreSteps(s)
+	static, err := startStatic(ctx, s.lines)
+	if err != nil {
+		return err
+	}
+	b.closers = append(b.closers, static.stop)
+	steps := b.coreSteps(s, static)
 	if b.plan.Full {
 		away, err := b.remoteSite(ctx, s)
 		if err != nil {
@@ -135,11 +140,14 @@ func (b *bench) core(ctx context.Context) error {
 	}, b.tidy(s))
 }
 
-func (b *bench) coreSteps(s *site) []step {
+func (b *bench) coreSteps(s *site, static *staticServer) []step {
 	connections, loads := []int{1, 64, 256}, []string{restGet, restItem}
+	callers, calls := []int{64}, []string{rpcGet, rpcItem}
 	if b.plan.Full {
 		connections = []int{1, 16, 64, 256}
 		loads = []string{restGet, restActive, restItem, restAdd, restQuantity, restMix}
+		callers = connections
+		calls = []string{rpcGet, rpcActive, rpcItem, rpcAdd, rpcQuantity, rpcMix}
 	}
 	var steps []step
 	for _, clients := range []int{1, 16} {
@@ -150,11 +158,19 @@ func (b *bench) coreSteps(s *site) []step {
 			steps = append(steps, b.rest(s, load, n, 0))
 		}
 	}
-	steps = append(steps, b.rpc(s, rpcGet, 64), b.rpc(s, rpcItem, 64), b.rest(s, restItem, 64, 1))
-	if b.plan.Full {
-		steps = append(steps, b.rest(s, restItem, 64, 16), b.rest(s, restRoot, 64, 0), b.rest(s, restRoot, 256, 0))
+	for _, load := range calls {
+		for _, n := range callers {
+			steps = append(steps, b.rpc(s, load, n))
+		}
 	}
-	return steps
+	steps = append(steps, b.rest(s, restItem, 64, 1))
+	if b.plan.Full {
+		steps = append(steps, b.rest(s, restItem, 64, 16))
+	}
+	for _, n := range []int{64, 256} {
+		steps = append(steps, b.static(s, static.rest, n))
+	}
+	return append(steps, b.staticRPC(s, static.grpc, 64))
 }
 
 // growth measures with more carts, and with longer ones.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -20,24 +21,69 @@ const channels = 4
 // rpcLoad is a load over gRPC: each of the callers makes its next call when it has the answer to the last.
 type rpcLoad struct {
 	address  string
-	method   string
-	request  func() proto.Message
+	next     func() call
 	callers  int
 	duration time.Duration
 }
 
-func getCart(carts int) func() proto.Message {
-	return func() proto.Message { return &cartv1.GetCartRequest{CartId: 1 + rand.Int64N(int64(carts))} }
+// call is a method of CartService and what it is asked.
+type call struct {
+	method  string
+	request proto.Message
 }
 
-func upsertItem(carts, lines int) func() proto.Message {
-	return func() proto.Message {
-		product := 1 + rand.Int64N(int64(lines))
-		return &cartv1.UpsertItemRequest{
-			CartId: 1 + rand.Int64N(int64(carts)), ProductId: product, Name: fmt.Sprint("Product ", product),
-			Price: "4.90", Quantity: 1 + rand.Int32N(1_000_000),
+// rpcLoads are the calls that each load makes, of the same kinds as the scripts of wrk.
+var rpcLoads = map[string]func(*rpcSource) call{
+	rpcGet:      (*rpcSource).get,
+	rpcActive:   (*rpcSource).active,
+	rpcItem:     (*rpcSource).item,
+	rpcAdd:      (*rpcSource).add,
+	rpcQuantity: (*rpcSource).quantity,
+	rpcMix: func(s *rpcSource) call {
+		switch dice := rand.IntN(100); {
+		case dice < 70:
+			return s.get()
+		case dice < 95:
+			return s.item()
+		default:
+			return s.add()
 		}
-	}
+	},
+}
+
+// rpcSource makes calls about carts that are there, and for users who are not.
+type rpcSource struct {
+	carts, lines int
+	newcomers    atomic.Int64 // the last user who came for the first time
+}
+
+func (s *rpcSource) cart() int64        { return 1 + rand.Int64N(int64(s.carts)) }
+func (s *rpcSource) product() int64     { return 1 + rand.Int64N(int64(s.lines)) }
+func (s *rpcSource) newQuantity() int32 { return 1 + rand.Int32N(1_000_000) }
+
+func (s *rpcSource) get() call { return call{"GetCart", &cartv1.GetCartRequest{CartId: s.cart()}} }
+
+func (s *rpcSource) active() call {
+	return call{"GetActiveCart", &cartv1.GetActiveCartRequest{CompanyId: 1, UserId: s.cart()}}
+}
+
+func (s *rpcSource) item() call {
+	product := s.product()
+	return call{"UpsertItem", &cartv1.UpsertItemRequest{
+		CartId: s.cart(), ProductId: product, Name: fmt.Sprint("Product ", product), Price: "4.90", Quantity: s.newQuantity(),
+	}}
+}
+
+func (s *rpcSource) add() call {
+	product := s.product()
+	return call{"AddItem", &cartv1.AddItemRequest{
+		CompanyId: 1, UserId: s.newcomers.Add(1), ProductId: product, Name: fmt.Sprint("Product ", product), Price: "4.90",
+		Quantity: s.newQuantity(),
+	}}
+}
+
+func (s *rpcSource) quantity() call {
+	return call{"UpdateQty", &cartv1.UpdateQtyRequest{CartId: s.cart(), ProductId: s.product(), Quantity: s.newQuantity()}}
 }
 
 // leanCodec leaves answers encoded. wrk does not decode them either, and all CPU it took would be missing elsewhere.
@@ -75,7 +121,8 @@ func (l rpcLoad) call(ctx context.Context, conn *grpc.ClientConn, deadline time.
 	var latencies []time.Duration
 	for began := time.Now(); began.Before(deadline); {
 		var size int
-		if err := conn.Invoke(ctx, "/sellio.cart.v1.CartService/"+l.method, l.request(), &size); err != nil {
+		c := l.next()
+		if err := conn.Invoke(ctx, "/sellio.cart.v1.CartService/"+c.method, c.request, &size); err != nil {
 			return latencies, err
 		}
 		if size == 0 {

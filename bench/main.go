@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"syscall"
 )
 
@@ -27,23 +28,30 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) == 2 && args[0] == staticCommand {
+		lines, err := strconv.Atoi(args[1])
+		if err != nil {
+			return err
+		}
+		return serveStatic(lines, os.Stdin, stdout)
+	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	root := flags.String("root", ".", "the repository")
 	quick := flags.Bool("quick", false, "measure the core only, in under two minutes")
 	report := flags.Bool("report", false, "measure nothing: write BENCHMARKS.md anew from the results of the last full run")
-	rounds := flags.Int("rounds", 0, "rounds of each measurement (quick 3, full 5)")
-	seconds := flags.Int("seconds", 0, "seconds of each measurement (quick 2, full 5)")
+	rounds := flags.Int("rounds", 0, "rounds of each measurement (3)")
+	seconds := flags.Int("seconds", 0, "seconds of each measurement (quick 2, full 3)")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 || *rounds < 0 || *seconds < 0 {
 		return fmt.Errorf("bad arguments %q", args)
 	}
-	plan := Plan{Full: true, Rounds: 5, Seconds: 5, SecondsAlone: 5, Carts: 100_000, Lines: 5}
+	plan := Plan{Full: true, Rounds: 3, Seconds: 3, SecondsAlone: 3, Carts: 100_000, Lines: 5}
 	name := "full.json"
 	if *quick {
-		plan.Full, plan.Rounds, plan.Seconds, plan.SecondsAlone = false, 3, 2, 1
+		plan.Full, plan.Seconds, plan.SecondsAlone = false, 2, 1
 		name = "quick.json"
 	}
 	if *rounds > 0 {
@@ -52,7 +60,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if *seconds > 0 {
 		plan.Seconds, plan.SecondsAlone = *seconds, *seconds
 	}
-	path := filepath.Join(*root, "bench", "results", name)
+	dir := filepath.Join(*root, "bench", "results")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	path := filepath.Join(dir, name)
 	if !*report {
 		results, err := runBench(ctx, plan, *root, log.New(stderr, "", log.Ltime))
 		if err != nil {

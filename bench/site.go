@@ -4,8 +4,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // growth is the part that measures with more carts, and with longer ones.
@@ -21,9 +24,14 @@ const (
 	restAdd      = "REST POST add-item, new cart"
 	restQuantity = "REST PUT quantity"
 	restMix      = "REST mix 70/25/5"
-	restRoot     = "REST GET /, no database"
+	restStatic   = "REST GET by id, no database"
+	rpcStatic    = "gRPC GetCart, no database"
 	rpcGet       = "gRPC GetCart"
+	rpcActive    = "gRPC GetActiveCart"
 	rpcItem      = "gRPC UpsertItem"
+	rpcAdd       = "gRPC AddItem, new cart"
+	rpcQuantity  = "gRPC UpdateQty"
+	rpcMix       = "gRPC mix 70/25/5"
 	openGet      = "open loop, GET by id"
 	openItem     = "open loop, POST item"
 )
@@ -31,11 +39,13 @@ const (
 // scripts are those of wrk.
 var scripts = map[string]string{
 	restGet: "get", restActive: "active", restItem: "item", restAdd: "add", restQuantity: "quantity", restMix: "mix",
-	restRoot: "root",
+	restStatic: "get",
 }
 
 // reads are the loads that change nothing, to be compared with pgbench's read.
-var reads = map[string]bool{pgbenchRead: true, restGet: true, restActive: true, rpcGet: true, openGet: true, restRoot: true}
+var reads = map[string]bool{
+	pgbenchRead: true, restGet: true, restActive: true, rpcGet: true, rpcActive: true, openGet: true, restStatic: true, rpcStatic: true,
+}
 
 // site is a filled database with a service in front of it.
 type site struct {
@@ -73,21 +83,65 @@ func (b *bench) rest(s *site, load string, connections, hot int) step {
 		duration: b.time(connections), carts: carts, lines: s.lines,
 	}
 	return step{s.key(load, connections, hot), func(ctx context.Context) (Sample, error) {
-		return s.service.observed(ctx, w.run)
+		return b.audited(ctx, s, load, func(ctx context.Context) (Sample, error) { return s.service.observed(ctx, w.run) })
 	}}
+}
+
+// static is a step of wrk on a server that answers each request with the same cart, and staticRPC one over gRPC.
+func (b *bench) static(s *site, url string, connections int) step {
+	w := wrk{
+		path: b.tools.wrk, dir: b.dir, script: scripts[restStatic], url: url, connections: connections,
+		duration: b.time(connections), carts: s.carts, lines: s.lines,
+	}
+	return step{s.key(restStatic, connections, 0), w.run}
+}
+
+func (b *bench) staticRPC(s *site, address string, callers int) step {
+	source := &rpcSource{carts: s.carts, lines: s.lines}
+	return step{s.key(rpcStatic, callers, 0), rpcLoad{address, source.get, callers, b.time(callers)}.run}
 }
 
 // rpc is a step over gRPC.
 func (b *bench) rpc(s *site, load string, callers int) step {
-	l := rpcLoad{address: s.service.grpc, callers: callers, duration: b.time(callers)}
-	if load == rpcGet {
-		l.method, l.request = "GetCart", getCart(s.carts)
-	} else {
-		l.method, l.request = "UpsertItem", upsertItem(s.carts, s.lines)
-	}
+	next, source := rpcLoads[load], &rpcSource{carts: s.carts, lines: s.lines}
+	l := rpcLoad{address: s.service.grpc, next: func() call { return next(source) }, callers: callers, duration: b.time(callers)}
 	return step{s.key(load, callers, 0), func(ctx context.Context) (Sample, error) {
-		return s.service.observed(ctx, l.run)
+		// Users from 1 to carts have one already, and wrk's newcomers begin far above.
+		source.newcomers.CompareAndSwap(0, int64(s.carts))
+		return b.audited(ctx, s, load, func(ctx context.Context) (Sample, error) { return s.service.observed(ctx, l.run) })
 	}}
+}
+
+// audited runs a load and, where each of its requests is to change a line, counts that no change that was acknowledged
+// is missing from PostgreSQL: each change adds one to the version of its cart.
+func (b *bench) audited(ctx context.Context, s *site, load string, run func(context.Context) (Sample, error)) (Sample, error) {
+	if s.database == "" || load != restItem && load != rpcItem {
+		return run(ctx)
+	}
+	before, err := b.versions(ctx, s)
+	if err != nil {
+		return Sample{}, err
+	}
+	sample, err := run(ctx)
+	if err != nil {
+		return sample, err
+	}
+	after, err := b.versions(ctx, s)
+	// One request in a million brings the quantity that the line has, and changes nothing.
+	if missing := int64(sample.Requests) - (after - before); err == nil && missing > 5 {
+		err = fmt.Errorf("of %d acknowledged writes %d are not in the database", sample.Requests, missing)
+	}
+	return sample, err
+}
+
+// versions returns the sum of the versions of all carts.
+func (b *bench) versions(ctx context.Context, s *site) (sum int64, err error) {
+	conn, err := pgx.Connect(ctx, b.server.url(b.server.address(), s.database))
+	if err != nil {
+		return 0, err
+	}
+	err = conn.QueryRow(ctx, "SELECT sum(version)::bigint FROM cart").Scan(&sum)
+	return sum, errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
 }
 
 // open is a step of an open loop at a rate.

@@ -1,0 +1,104 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/rest"
+	"github.com/sellio/sellio-cart/internal/rpc"
+)
+
+// staticCommand makes this program the server below, in a process of its own as the service is.
+const staticCommand = "serve-static"
+
+// serveStatic serves REST and gRPC as the service does, but answers every read with the same cart: what the protocols
+// and the load generators cost without commit, driver and database. It writes where it is, a line for REST and one
+// for gRPC, and ends when its input does.
+func serveStatic(lines int, stdin io.Reader, stdout io.Writer) error {
+	user := int64(1)
+	c := &cart.Cart{ID: 1, CompanyID: 1, UserID: &user, Status: cart.Active, CreatedAt: time.Now(), UpdatedAt: time.Now(), Version: 1}
+	for p := range int64(lines) {
+		c.Items = append(c.Items, cart.Item{ProductID: p + 1, Name: fmt.Sprint("Product ", p+1), Price: cart.Money(p+1) * 101, Quantity: 5})
+	}
+	restListener, restErr := net.Listen("tcp", "127.0.0.1:0")
+	rpcListener, rpcErr := net.Listen("tcp", "127.0.0.1:0")
+	if err := errors.Join(restErr, rpcErr); err != nil {
+		return err
+	}
+	const timeout = 5 * time.Second
+	log := slog.New(slog.DiscardHandler)
+	restServer := &http.Server{
+		Handler:           rest.New(static{cart: c}, rest.Options{Logger: log, RequestTimeout: timeout, Version: "bench"}),
+		ReadHeaderTimeout: timeout,
+	}
+	rpcServer := rpc.New(static{cart: c}, rpc.Options{Logger: log, RequestTimeout: timeout})
+	ended := make(chan error, 2)
+	go func() { ended <- restServer.Serve(restListener) }()
+	go func() { ended <- rpcServer.Serve(rpcListener) }()
+	fmt.Fprintf(stdout, "http://%s\n%s\n", restListener.Addr(), rpcListener.Addr())
+	_, err := io.Copy(io.Discard, stdin)
+	err = errors.Join(err, restServer.Close(), rpcServer.Shutdown(context.Background()))
+	for range cap(ended) {
+		if why := <-ended; !errors.Is(why, http.ErrServerClosed) {
+			err = errors.Join(err, why)
+		}
+	}
+	return err
+}
+
+// static only has one cart to show.
+type static struct {
+	rest.Carts
+	cart *cart.Cart
+}
+
+func (s static) Get(context.Context, cart.Ref) (*cart.Cart, error) { return s.cart, nil }
+
+// staticServer is that process.
+type staticServer struct {
+	cmd   *exec.Cmd
+	leash io.Closer
+	// rest is a URL without a path, grpc an address.
+	rest, grpc string
+}
+
+func startStatic(ctx context.Context, lines int) (*staticServer, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	s := &staticServer{cmd: program(ctx, self, staticCommand, fmt.Sprint(lines))}
+	stdin, inErr := s.cmd.StdinPipe()
+	stdout, outErr := s.cmd.StdoutPipe()
+	if err := errors.Join(inErr, outErr); err != nil {
+		return nil, err
+	}
+	s.leash = stdin
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	said := bufio.NewReader(stdout)
+	for _, where := range []*string{&s.rest, &s.grpc} {
+		line, err := said.ReadString('\n')
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("the static server did not start: %w", err), s.stop())
+		}
+		*where = strings.TrimSpace(line)
+	}
+	return s, nil
+}
+
+func (s *staticServer) stop() error { return errors.Join(s.leash.Close(), s.cmd.Wait()) }
