@@ -57,6 +57,9 @@ bench: bin/bench ## Measure everything (about 45 minutes), and write BENCHMARKS.
 bench-quick: bin/bench ## Measure the core in under two minutes
 	bin/bench -quick
 
+bench-overload: bin/bench ## Ask for ten times as much as the service can do
+	bin/bench -overload
+
 bin/bench: # Go knows what has changed
 	go build -C bench -o ../bin/bench .
 
@@ -79,4 +82,4 @@ compose-up: ## Start the service and PostgreSQL in containers
 compose-down: ## Stop the containers; the data stays
 	docker compose down
 
-.PHONY: help dev run build test check check-static lint generate proto-gen generate-check delivery migrate bench bench-quick bench-micro bench-once bench-test bin/bench docker-build compose-up compose-down
+.PHONY: help dev run build test check check-static lint generate proto-gen generate-check delivery migrate bench bench-quick bench-overload bench-micro bench-once bench-test bin/bench docker-build compose-up compose-down

@@ -54,7 +54,7 @@ type Config struct {
 	BatchSize int `env:"BATCH_SIZE" envDefault:"64" min:"1" max:"1000" doc:"most commands or reads in a batch"`
 
 	// QueueSize bounds what waits in all write lanes together, and again in all read lanes.
-	QueueSize int `env:"QUEUE_SIZE" envDefault:"4096" min:"1" max:"1000000" doc:"most requests waiting in all write lanes, and again in all read lanes; further ones are refused at once with 503 / RESOURCE_EXHAUSTED"`
+	QueueSize int `env:"QUEUE_SIZE" envDefault:"1024" min:"1" max:"1000000" doc:"most requests waiting in all write lanes, and again in all read lanes; further ones are refused at once with 503 / RESOURCE_EXHAUSTED"`
 }
 
 // Load reads the settings from environ, which has the form of os.Environ, and from the file .env in dir where there is

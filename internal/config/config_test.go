@@ -42,7 +42,7 @@ func TestDefaults(t *testing.T) {
 		WriteLanes:      2,
 		ReadLanes:       2,
 		BatchSize:       64,
-		QueueSize:       4096,
+		QueueSize:       1024,
 	}
 	if c != want {
 		t.Errorf("Load = %+v, want %+v", c, want)
