@@ -41,10 +41,10 @@ func serveStatic(lines int, stdin io.Reader, stdout io.Writer) error {
 	const timeout = 5 * time.Second
 	log := slog.New(slog.DiscardHandler)
 	restServer := &http.Server{
-		Handler:           rest.New(static{cart: c}, rest.Options{Logger: log, RequestTimeout: timeout, Version: "bench"}),
+		Handler:           rest.New(static{cart: c}, rest.Options{Logger: log, RequestTimeout: timeout, Version: "bench", MaxRequests: 10_000}),
 		ReadHeaderTimeout: timeout,
 	}
-	rpcServer := rpc.New(static{cart: c}, rpc.Options{Logger: log, RequestTimeout: timeout})
+	rpcServer := rpc.New(static{cart: c}, rpc.Options{Logger: log, RequestTimeout: timeout, ClientTimeout: timeout, IdleTimeout: time.Minute, MaxRequests: 10_000})
 	ended := make(chan error, 2)
 	go func() { ended <- restServer.Serve(restListener) }()
 	go func() { ended <- rpcServer.Serve(rpcListener) }()

@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/spf13/cobra"
@@ -22,6 +21,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/commit"
 	"github.com/sellio/sellio-cart/internal/config"
+	"github.com/sellio/sellio-cart/internal/connlimit"
 	"github.com/sellio/sellio-cart/internal/docsui"
 	"github.com/sellio/sellio-cart/internal/postgres"
 	"github.com/sellio/sellio-cart/internal/rest"
@@ -152,11 +152,14 @@ func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (cart.S
 }
 
 func (s *service) serveRPC(ctx context.Context, cfg config.Config, carts *commit.Service, log *slog.Logger) (addr string, err error) {
-	ln, addr, err := listen(ctx, "GRPC_PORT", cfg.GRPCPort)
+	ln, addr, err := listen(ctx, cfg, "GRPC_PORT", cfg.GRPCPort, log)
 	if err != nil {
 		return "", err
 	}
-	server := rpc.New(carts, rpc.Options{Logger: log, RequestTimeout: cfg.RequestTimeout})
+	server := rpc.New(carts, rpc.Options{
+		Logger: log, RequestTimeout: cfg.RequestTimeout,
+		ClientTimeout: cfg.ClientTimeout, IdleTimeout: cfg.IdleTimeout, MaxRequests: cfg.MaxConnections,
+	})
 	s.listeners = append(s.listeners, server.Shutdown)
 	go func() {
 		if err := server.Serve(ln); err != nil {
@@ -177,19 +180,22 @@ func (s *service) serveREST(ctx context.Context, cfg config.Config, carts *commi
 	}
 	mux.Handle("/", rest.New(carts, rest.Options{
 		Logger: log, SecureCookie: !cfg.Local(), RequestTimeout: cfg.RequestTimeout, Version: version,
+		MaxRequests: cfg.MaxConnections,
 	}))
-	ln, addr, err := listen(ctx, "HTTP_PORT", cfg.HTTPPort)
+	ln, addr, err := listen(ctx, cfg, "HTTP_PORT", cfg.HTTPPort, log)
 	if err != nil {
 		return "", err
 	}
 	server := &http.Server{
 		Handler:           mux,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       5*time.Second + cfg.RequestTimeout,
-		WriteTimeout:      10*time.Second + cfg.RequestTimeout,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: cfg.ClientTimeout,
+		// Both run on while a request is being handled. ReadTimeout begins with the headers, WriteTimeout after them.
+		ReadTimeout:    cfg.ClientTimeout + cfg.RequestTimeout,
+		WriteTimeout:   2*cfg.ClientTimeout + cfg.RequestTimeout,
+		IdleTimeout:    cfg.IdleTimeout,
+		MaxHeaderBytes: 32 << 10,
+		ConnState:      ln.ConnState,
+		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	s.listeners = append(s.listeners, func(ctx context.Context) error {
 		// What Shutdown cannot finish in time Close cuts off.
@@ -207,11 +213,12 @@ func (s *service) serveREST(ctx context.Context, cfg config.Config, carts *commi
 }
 
 // listen listens on the port of all addresses, and returns where the service is reached on this machine.
-func listen(ctx context.Context, variable string, port int) (net.Listener, string, error) {
+func listen(ctx context.Context, cfg config.Config, variable string, port int, log *slog.Logger) (*connlimit.Listener, string, error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", ":"+strconv.Itoa(port))
 	if err != nil {
 		return nil, "", fmt.Errorf("%s=%d: %w", variable, port, err)
 	}
-	return ln, net.JoinHostPort("localhost", strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)), nil
+	addr := net.JoinHostPort("localhost", strconv.Itoa(ln.Addr().(*net.TCPAddr).Port))
+	return connlimit.New(ln.(*net.TCPListener), cfg.MaxConnections, log), addr, nil
 }

@@ -55,6 +55,16 @@ type Config struct {
 
 	// QueueSize bounds what waits in all write lanes together, and again in all read lanes.
 	QueueSize int `env:"QUEUE_SIZE" envDefault:"1024" min:"1" max:"1000000" doc:"most requests waiting in all write lanes, and again in all read lanes; further ones are refused at once with 503 / RESOURCE_EXHAUSTED"`
+
+	// ClientTimeout bounds what a client takes its time for: to send a request, and again to take the answer.
+	ClientTimeout time.Duration `env:"CLIENT_TIMEOUT" envDefault:"5s" min:"100ms" max:"5m" doc:"how long a client may take to send a request, and again to take the answer"`
+
+	// IdleTimeout bounds how long a connection is kept that nobody uses.
+	IdleTimeout time.Duration `env:"IDLE_TIMEOUT" envDefault:"2m0s" min:"100ms" max:"1h" doc:"how long a connection is kept without a request"`
+
+	// MaxConnections bounds the connections of each port, and also the requests under way there, of which HTTP/2
+	// allows many on one connection.
+	MaxConnections int `env:"MAX_CONNECTIONS" envDefault:"4096" min:"1" max:"1000000" doc:"most connections, and most requests under way, on each port; a further connection takes the place of an idle one or is closed, a further request is refused with 503 / RESOURCE_EXHAUSTED"`
 }
 
 // Load reads the settings from environ, which has the form of os.Environ, and from the file .env in dir where there is

@@ -43,6 +43,9 @@ func TestDefaults(t *testing.T) {
 		ReadLanes:       2,
 		BatchSize:       64,
 		QueueSize:       1024,
+		ClientTimeout:   5 * time.Second,
+		IdleTimeout:     2 * time.Minute,
+		MaxConnections:  4096,
 	}
 	if c != want {
 		t.Errorf("Load = %+v, want %+v", c, want)
@@ -96,6 +99,9 @@ func TestGoodValues(t *testing.T) {
 		{"BATCH_SIZE", "1000", "1000"},
 		{"QUEUE_SIZE", "1", "1"},
 		{"QUEUE_SIZE", "1000000", "1000000"},
+		{"CLIENT_TIMEOUT", "100ms", "100ms"},
+		{"IDLE_TIMEOUT", "1h", "1h0m0s"},
+		{"MAX_CONNECTIONS", "1", "1"},
 	} {
 		t.Run(tt.name+"="+tt.value, func(t *testing.T) {
 			t.Parallel()
@@ -148,6 +154,9 @@ func TestBadValues(t *testing.T) {
 		{"BATCH_SIZE", "1001", "a whole number from 1 to 1000"},
 		{"QUEUE_SIZE", "0", "a whole number from 1 to 1000000"},
 		{"QUEUE_SIZE", "1000001", "a whole number from 1 to 1000000"},
+		{"CLIENT_TIMEOUT", "0", "a duration from 100ms to 5m, such as 5s"},
+		{"IDLE_TIMEOUT", "2h", "a duration from 100ms to 1h, such as 2m0s"},
+		{"MAX_CONNECTIONS", "0", "a whole number from 1 to 1000000"},
 	} {
 		t.Run(tt.name+"="+tt.value, func(t *testing.T) {
 			t.Parallel()

@@ -46,6 +46,7 @@ var (
 	errTooLarge = &refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("The body is larger than %d bytes.", maxBody)}
 	errNotJSON  = &refusal{http.StatusBadRequest, "The body is not JSON."}
 	errType     = &refusal{http.StatusUnsupportedMediaType, "The Content-Type must be application/json."}
+	errTooSlow  = &refusal{http.StatusRequestTimeout, "The body did not come in time."}
 	errTooLong  = &refusal{http.StatusServiceUnavailable, "The request took too long. Please try again in a moment."}
 )
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sellio/sellio-cart/internal/cart"
@@ -37,6 +38,7 @@ type Options struct {
 	SecureCookie   bool          // guest cookies travel over HTTPS only
 	RequestTimeout time.Duration // after which a request is answered with 503
 	Version        string        // of the service
+	MaxRequests    int           // under way at once; further ones are answered with 503
 }
 
 // New returns the handler of all paths in api/openapi.yaml. It answers any other path with 404.
@@ -58,7 +60,8 @@ func New(carts Carts, o Options) http.Handler {
 // server is what stands around the handlers.
 type server struct {
 	Options
-	routes *oas.Server
+	routes   *oas.Server
+	underWay atomic.Int64
 }
 
 // noStore keeps caches from showing one guest the cart, or the cookie, of another.
@@ -76,6 +79,11 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.survive(v, r)
 
 	w.Header()["Cache-Control"] = noStore
+	defer s.underWay.Add(-1)
+	if s.underWay.Add(1) > int64(s.MaxRequests) {
+		s.fail(r.Context(), v, r, cart.ErrOverloaded)
+		return
+	}
 	if r.Method == http.MethodHead {
 		r.Method = http.MethodGet // net/http leaves out the body
 	}

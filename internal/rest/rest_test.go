@@ -85,7 +85,7 @@ func (f *fakeCarts) asked() []any {
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func newHandler(carts rest.Carts, log *slog.Logger) http.Handler {
-	return rest.New(carts, rest.Options{Logger: log, SecureCookie: true, RequestTimeout: time.Minute, Version: "1.2.3"})
+	return rest.New(carts, rest.Options{Logger: log, SecureCookie: true, RequestTimeout: time.Minute, Version: "1.2.3", MaxRequests: 100})
 }
 
 // start serves h over a real socket for the length of the test.

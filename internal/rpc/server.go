@@ -24,11 +24,10 @@ import (
 
 // The limits of what clients may ask of the server. The largest valid request is a few kilobytes.
 const (
-	maxRequestBytes   = 64 << 10 // of one message, unpacked
-	maxHeaderBytes    = 16 << 10 // of all metadata of one request
-	maxStreams        = 1000     // requests under way on one connection
-	connectionTimeout = 10 * time.Second
-	minPingInterval   = 10 * time.Second
+	maxRequestBytes = 64 << 10 // of one message, unpacked
+	maxHeaderBytes  = 16 << 10 // of all metadata of one request
+	maxStreams      = 1000     // requests under way on one connection
+	minPingInterval = 10 * time.Second
 )
 
 // Carts is what the server needs of the service behind it. It gets valid input only.
@@ -47,6 +46,9 @@ type Carts interface {
 type Options struct {
 	RequestTimeout time.Duration // for one request; a client may ask for less
 	Logger         *slog.Logger
+	ClientTimeout  time.Duration // for a client to introduce itself, and to send a request
+	IdleTimeout    time.Duration // after which a connection without requests is ended
+	MaxRequests    int           // under way at once; further ones are refused
 }
 
 // Server is a gRPC server with the cart, health and reflection services.
@@ -55,6 +57,7 @@ type Server struct {
 	health   *health.Server
 	timeout  time.Duration
 	log      *slog.Logger
+	limit    gate
 	stopping context.Context // ends when Shutdown begins
 	stop     context.CancelFunc
 }
@@ -62,6 +65,8 @@ type Server struct {
 // New returns a server that is ready to serve.
 func New(carts Carts, o Options) *Server {
 	s := &Server{health: health.NewServer(), timeout: o.RequestTimeout, log: o.Logger}
+	s.limit.most, s.limit.timeout = int64(o.MaxRequests), o.ClientTimeout+o.RequestTimeout
+	s.limit.refusal = s.toStatus(context.Background(), "", cart.ErrOverloaded)
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name)}),
@@ -70,12 +75,13 @@ func New(carts Carts, o Options) *Server {
 		grpc.MaxRecvMsgSize(maxRequestBytes),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.MaxConcurrentStreams(maxStreams),
-		grpc.ConnectionTimeout(connectionTimeout),
+		grpc.InTapHandle(s.limit.admit),
+		grpc.ConnectionTimeout(o.ClientTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPingInterval, PermitWithoutStream: true}),
 		// Connections end now and then, so that clients find servers that were added; sooner where they
 		// are idle or the peer has gone silent.
 		grpc.KeepaliveParams(keepalive.ServerParameters{
-			MaxConnectionIdle:     15 * time.Minute,
+			MaxConnectionIdle:     o.IdleTimeout,
 			MaxConnectionAge:      30 * time.Minute,
 			MaxConnectionAgeGrace: o.RequestTimeout + time.Second,
 			Time:                  time.Minute,
