@@ -24,6 +24,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/connlimit"
 	"github.com/sellio/sellio-cart/internal/docsui"
 	"github.com/sellio/sellio-cart/internal/postgres"
+	"github.com/sellio/sellio-cart/internal/ratelimit"
 	"github.com/sellio/sellio-cart/internal/rest"
 	"github.com/sellio/sellio-cart/internal/rpc"
 	"github.com/sellio/sellio-cart/internal/sqlite"
@@ -96,11 +97,15 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *service
 		Timeout: cfg.RequestTimeout, Logger: log,
 	})
 	s.closers = append(s.closers, carts.Close)
-	rpcAddr, err := s.serveRPC(ctx, cfg, carts, log)
+	limit, err := ratelimit.New(cfg.CreateRate, cfg.CreateBurst)
 	if err != nil {
 		return nil, err
 	}
-	restAddr, err := s.serveREST(ctx, cfg, carts, log)
+	rpcAddr, err := s.serveRPC(ctx, cfg, carts, limit, log)
+	if err != nil {
+		return nil, err
+	}
+	restAddr, err := s.serveREST(ctx, cfg, carts, limit, log)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +156,7 @@ func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (cart.S
 	return store, nil
 }
 
-func (s *service) serveRPC(ctx context.Context, cfg config.Config, carts *commit.Service, log *slog.Logger) (addr string, err error) {
+func (s *service) serveRPC(ctx context.Context, cfg config.Config, carts *commit.Service, limit *ratelimit.Limiter, log *slog.Logger) (addr string, err error) {
 	ln, addr, err := listen(ctx, cfg, "GRPC_PORT", cfg.GRPCPort, log)
 	if err != nil {
 		return "", err
@@ -159,6 +164,7 @@ func (s *service) serveRPC(ctx context.Context, cfg config.Config, carts *commit
 	server := rpc.New(carts, rpc.Options{
 		Logger: log, RequestTimeout: cfg.RequestTimeout,
 		ClientTimeout: cfg.ClientTimeout, IdleTimeout: cfg.IdleTimeout, MaxRequests: cfg.MaxConnections,
+		Limit: limit,
 	})
 	s.listeners = append(s.listeners, server.Shutdown)
 	go func() {
@@ -169,7 +175,7 @@ func (s *service) serveRPC(ctx context.Context, cfg config.Config, carts *commit
 	return addr, nil
 }
 
-func (s *service) serveREST(ctx context.Context, cfg config.Config, carts *commit.Service, log *slog.Logger) (addr string, err error) {
+func (s *service) serveREST(ctx context.Context, cfg config.Config, carts *commit.Service, limit *ratelimit.Limiter, log *slog.Logger) (addr string, err error) {
 	docs, err := docsui.Handler(api.OpenAPI)
 	if err != nil {
 		return "", err
@@ -180,7 +186,7 @@ func (s *service) serveREST(ctx context.Context, cfg config.Config, carts *commi
 	}
 	mux.Handle("/", rest.New(carts, rest.Options{
 		Logger: log, SecureCookie: !cfg.Local(), RequestTimeout: cfg.RequestTimeout, Version: version,
-		MaxRequests: cfg.MaxConnections,
+		MaxRequests: cfg.MaxConnections, Limit: limit, TrustedProxies: cfg.TrustedProxies,
 	}))
 	ln, addr, err := listen(ctx, cfg, "HTTP_PORT", cfg.HTTPPort, log)
 	if err != nil {

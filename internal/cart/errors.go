@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Code says what kind of failure an [Error] is. Each transport maps codes in one table.
@@ -21,6 +22,7 @@ const (
 	CodeUnavailable                // the store is out of reach; nothing was done, repeating may help
 	CodeOutcomeUnknown             // the store went away at COMMIT; repeating is safe and will tell
 	CodeRefused                    // the store refused a whole Save for its data; nothing was done
+	CodeRateLimited                // the caller creates carts too fast; nothing was done
 )
 
 // Error is a failure with a public half, for the caller, and a private one, for the log.
@@ -29,6 +31,7 @@ type Error struct {
 	Detail string       // a sentence for the caller
 	Fields []FieldError // which fields are at fault; only with CodeInvalid
 	Cause  error        // for the log; never shown to callers
+	Wait   time.Duration // after which repeating may help; only with CodeRateLimited
 }
 
 // FieldError names a field of a request and says what it may hold.
@@ -84,6 +87,11 @@ func OutcomeUnknown(cause error) *Error {
 // Refused is the failure of a Save whose data the database did not take; nothing was done.
 func Refused(cause error) *Error {
 	return &Error{Code: CodeRefused, Detail: "The database refused the change.", Cause: cause}
+}
+
+// RateLimited is the failure of a caller who creates carts too fast, and may create the next one after wait.
+func RateLimited(wait time.Duration) *Error {
+	return &Error{Code: CodeRateLimited, Detail: "Too many new carts. Please try again later.", Wait: wait}
 }
 
 func errNotActive(c *Cart) *Error {

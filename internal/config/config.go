@@ -65,6 +65,15 @@ type Config struct {
 	// MaxConnections bounds the connections of each port, and also the requests under way there, of which HTTP/2
 	// allows many on one connection.
 	MaxConnections int `env:"MAX_CONNECTIONS" envDefault:"4096" min:"1" max:"1000000" doc:"most connections, and most requests under way, on each port; a further connection takes the place of an idle one or is closed, a further request is refused with 503 / RESOURCE_EXHAUSTED"`
+
+	// CreateRate bounds how many carts a caller may create a minute; 0 bounds nothing.
+	CreateRate int `env:"CREATE_RATE" envDefault:"0" min:"0" max:"1000000" doc:"most carts that a caller may create a minute, further ones are refused with 429 / RESOURCE_EXHAUSTED; 0 is no limit"`
+
+	// CreateBurst is how many carts a caller may create at once, after some time without any.
+	CreateBurst int `env:"CREATE_BURST" envDefault:"10" min:"1" max:"1000000" doc:"carts that a caller may create at once where CREATE_RATE is set"`
+
+	// TrustedProxies are those whose X-Forwarded-For is believed.
+	TrustedProxies Networks `env:"TRUSTED_PROXIES" holds:"networks such as 10.0.0.0/8, separated by commas" doc:"proxies whose X-Forwarded-For tells where a request comes from"`
 }
 
 // Load reads the settings from environ, which has the form of os.Environ, and from the file .env in dir where there is
@@ -132,6 +141,7 @@ func parse(vars map[string]string, fallback string) (Config, error) {
 		DefaultValueTagName: fallback,
 		FuncMap: map[reflect.Type]env.ParserFunc{
 			reflect.TypeFor[DatabaseURL](): func(raw string) (any, error) { return ParseDatabaseURL(raw) },
+			reflect.TypeFor[Networks]():    func(raw string) (any, error) { return parseNetworks(raw) },
 		},
 	})
 	return c, err

@@ -46,8 +46,9 @@ func TestDefaults(t *testing.T) {
 		ClientTimeout:   5 * time.Second,
 		IdleTimeout:     2 * time.Minute,
 		MaxConnections:  4096,
+		CreateBurst:     10,
 	}
-	if c != want {
+	if !reflect.DeepEqual(c, want) {
 		t.Errorf("Load = %+v, want %+v", c, want)
 	}
 	if !c.Local() {
@@ -102,6 +103,9 @@ func TestGoodValues(t *testing.T) {
 		{"CLIENT_TIMEOUT", "100ms", "100ms"},
 		{"IDLE_TIMEOUT", "1h", "1h0m0s"},
 		{"MAX_CONNECTIONS", "1", "1"},
+		{"CREATE_RATE", "0", "0"},
+		{"CREATE_BURST", "1", "1"},
+		{"TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8", "10.0.0.0/8,fd00::/8"},
 	} {
 		t.Run(tt.name+"="+tt.value, func(t *testing.T) {
 			t.Parallel()
@@ -157,6 +161,9 @@ func TestBadValues(t *testing.T) {
 		{"CLIENT_TIMEOUT", "0", "a duration from 100ms to 5m, such as 5s"},
 		{"IDLE_TIMEOUT", "2h", "a duration from 100ms to 1h, such as 2m0s"},
 		{"MAX_CONNECTIONS", "0", "a whole number from 1 to 1000000"},
+		{"CREATE_RATE", "-1", "a whole number from 0 to 1000000"},
+		{"CREATE_BURST", "0", "a whole number from 1 to 1000000"},
+		{"TRUSTED_PROXIES", "10.0.0.0/8,10.1.1.1", "networks such as 10.0.0.0/8, separated by commas"},
 	} {
 		t.Run(tt.name+"="+tt.value, func(t *testing.T) {
 			t.Parallel()
@@ -292,7 +299,7 @@ func TestUnreadableDotenv(t *testing.T) {
 func TestSettingsAreDescribed(t *testing.T) {
 	t.Parallel()
 	for _, s := range (config.Config{}).Settings() {
-		if s.Name == "" || s.Default == "" || s.Holds == "" || s.Doc == "" {
+		if s.Name == "" || s.Holds == "" || s.Doc == "" {
 			t.Errorf("incomplete: %+v", s)
 		}
 		if strings.ContainsAny(s.Holds+s.Doc, "|\n") {

@@ -12,7 +12,7 @@ import (
 type Setting struct {
 	Name    string // the variable
 	Value   string // what is in force; a password is replaced
-	Default string // what is in force when the variable is not set
+	Default string // what is in force when the variable is not set; "" where that is nothing
 	Holds   string // what it may hold, in words
 	Doc     string // what it means, in words
 }
@@ -39,7 +39,11 @@ func MarkdownTable() string {
 	var b strings.Builder
 	b.WriteString("| variable | meaning | may hold | default |\n|---|---|---|---|\n")
 	for _, s := range (Config{}).Settings() {
-		fmt.Fprintf(&b, "| `%s` | %s | %s | `%s` |\n", s.Name, s.Doc, s.Holds, s.Default)
+		standard := "none"
+		if s.Default != "" {
+			standard = "`" + s.Default + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.Name, s.Doc, s.Holds, standard)
 	}
 	return b.String()
 }

@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/go-faster/jx"
 	"github.com/ogen-go/ogen/ogenerrors"
@@ -26,10 +29,11 @@ var statuses = map[cart.Code]int{
 	cart.CodeOverloaded:     http.StatusServiceUnavailable,
 	cart.CodeUnavailable:    http.StatusServiceUnavailable,
 	cart.CodeOutcomeUnknown: http.StatusServiceUnavailable,
+	cart.CodeRateLimited:    http.StatusTooManyRequests,
 }
 
-// retryAfter is how many seconds a caller should wait after 503.
-const retryAfter = "1"
+// retryAfter is how long a caller should wait after 503, and at least after 429.
+const retryAfter = time.Second
 
 // refusal is an answer to a request that never became a command.
 type refusal struct {
@@ -71,8 +75,12 @@ func (s *server) fail(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
-	if p.Status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", retryAfter)
+	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
+		wait := retryAfter
+		if e, ok := errors.AsType[*cart.Error](err); ok {
+			wait = max(wait, e.Wait)
+		}
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	}
 	w.WriteHeader(int(p.Status))
 	var e jx.Encoder

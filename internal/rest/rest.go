@@ -8,12 +8,14 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/ratelimit"
 	"github.com/sellio/sellio-cart/internal/rest/oas"
 )
 
@@ -32,20 +34,23 @@ type Carts interface {
 	List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error)
 }
 
-// Options say how requests are served. All must be set.
+// Options say how requests are served. All but the last ones must be set.
 type Options struct {
 	Logger         *slog.Logger
 	SecureCookie   bool          // guest cookies travel over HTTPS only
 	RequestTimeout time.Duration // after which a request is answered with 503
 	Version        string        // of the service
 	MaxRequests    int           // under way at once; further ones are answered with 503
+
+	Limit          *ratelimit.Limiter // of creating carts
+	TrustedProxies []netip.Prefix     // whose word on where a request comes from is taken
 }
 
 // New returns the handler of all paths in api/openapi.yaml. It answers any other path with 404.
 func New(carts Carts, o Options) http.Handler {
 	s := &server{Options: o}
 	routes, err := oas.NewServer(
-		&handler{carts: carts, version: o.Version},
+		&handler{carts: carts, version: o.Version, limit: o.Limit, proxies: o.TrustedProxies},
 		oas.WithErrorHandler(s.fail),
 		oas.WithNotFound(s.notFound),
 		oas.WithMethodNotAllowed(s.notAllowed),

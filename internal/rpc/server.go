@@ -20,6 +20,7 @@ import (
 
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
 	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/ratelimit"
 )
 
 // The limits of what clients may ask of the server. The largest valid request is a few kilobytes.
@@ -42,13 +43,15 @@ type Carts interface {
 	List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error)
 }
 
-// Options are the settings of a [Server]. Each must be set.
+// Options are the settings of a [Server]. All but the last one must be set.
 type Options struct {
 	RequestTimeout time.Duration // for one request; a client may ask for less
 	Logger         *slog.Logger
 	ClientTimeout  time.Duration // for a client to introduce itself, and to send a request
 	IdleTimeout    time.Duration // after which a connection without requests is ended
 	MaxRequests    int           // under way at once; further ones are refused
+
+	Limit *ratelimit.Limiter // of creating carts
 }
 
 // Server is a gRPC server with the cart, health and reflection services.
@@ -88,7 +91,7 @@ func New(carts Carts, o Options) *Server {
 			Timeout:               20 * time.Second,
 		}),
 	)
-	s.grpc.RegisterService(s.refusingUndecodable(cartv1.CartService_ServiceDesc), &service{carts: carts})
+	s.grpc.RegisterService(s.refusingUndecodable(cartv1.CartService_ServiceDesc), &service{carts: carts, limit: o.Limit})
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	s.health.SetServingStatus(cartv1.CartService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
 	reflection.Register(s.grpc)

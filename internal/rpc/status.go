@@ -26,6 +26,7 @@ var statusCodes = map[cart.Code]codes.Code{
 	cart.CodeOverloaded:     codes.ResourceExhausted,
 	cart.CodeUnavailable:    codes.Unavailable,
 	cart.CodeOutcomeUnknown: codes.Unavailable,
+	cart.CodeRateLimited:    codes.ResourceExhausted,
 }
 
 // retryAfter is how long a client is asked to wait when the service could not serve it.
@@ -70,7 +71,7 @@ func details(e *cart.Error, code codes.Code) []protoadapt.MessageV1 {
 		}
 		return []protoadapt.MessageV1{bad}
 	case codes.ResourceExhausted, codes.Unavailable:
-		return []protoadapt.MessageV1{&errdetails.RetryInfo{RetryDelay: durationpb.New(retryAfter)}}
+		return []protoadapt.MessageV1{&errdetails.RetryInfo{RetryDelay: durationpb.New(max(retryAfter, e.Wait))}}
 	default:
 		return nil
 	}

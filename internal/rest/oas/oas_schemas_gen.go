@@ -112,6 +112,10 @@ type AddItemServiceUnavailable Problem
 
 func (*AddItemServiceUnavailable) addItemRes() {}
 
+type AddItemTooManyRequests Problem
+
+func (*AddItemTooManyRequests) addItemRes() {}
+
 type AddItemUnprocessableEntity Problem
 
 func (*AddItemUnprocessableEntity) addItemRes() {}
@@ -1124,6 +1128,10 @@ func (*UpsertCartRequestEntityTooLarge) upsertCartRes() {}
 type UpsertCartServiceUnavailable Problem
 
 func (*UpsertCartServiceUnavailable) upsertCartRes() {}
+
+type UpsertCartTooManyRequests Problem
+
+func (*UpsertCartTooManyRequests) upsertCartRes() {}
 
 type UpsertCartUnprocessableEntity Problem
 
