@@ -109,8 +109,11 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *service
 	if err != nil {
 		return nil, err
 	}
-	log.Info("Sellio Cart is ready.", "version", version, "database", cfg.DatabaseURL,
-		"rest", "http://"+restAddr, "docs", "http://"+restAddr+"/docs", "grpc", rpcAddr)
+	url, docs := "http://"+restAddr, "off"
+	if cfg.DocsEnabled {
+		docs = url + "/docs"
+	}
+	log.Info("Sellio Cart is ready.", "version", version, "database", cfg.DatabaseURL, "rest", url, "docs", docs, "grpc", rpcAddr)
 	return s, nil
 }
 
@@ -176,17 +179,20 @@ func (s *service) serveRPC(ctx context.Context, cfg config.Config, carts *commit
 }
 
 func (s *service) serveREST(ctx context.Context, cfg config.Config, carts *commit.Service, limit *ratelimit.Limiter, log *slog.Logger) (addr string, err error) {
-	docs, err := docsui.Handler(api.OpenAPI)
-	if err != nil {
-		return "", err
-	}
 	mux := http.NewServeMux()
-	for _, path := range []string{"/docs", "/docs/", "/redoc", "/openapi.json"} {
-		mux.Handle(path, docs)
+	if cfg.DocsEnabled {
+		docs, err := docsui.Handler(api.OpenAPI)
+		if err != nil {
+			return "", err
+		}
+		for _, path := range []string{"/docs", "/docs/", "/redoc", "/openapi.json"} {
+			mux.Handle(path, docs)
+		}
 	}
 	mux.Handle("/", rest.New(carts, rest.Options{
 		Logger: log, SecureCookie: !cfg.Local(), RequestTimeout: cfg.RequestTimeout, Version: version,
 		MaxRequests: cfg.MaxConnections, Limit: limit, TrustedProxies: cfg.TrustedProxies,
+		Origins: cfg.CORSOrigins,
 	}))
 	ln, addr, err := listen(ctx, cfg, "HTTP_PORT", cfg.HTTPPort, log)
 	if err != nil {

@@ -74,6 +74,12 @@ type Config struct {
 
 	// TrustedProxies are those whose X-Forwarded-For is believed.
 	TrustedProxies Networks `env:"TRUSTED_PROXIES" holds:"networks such as 10.0.0.0/8, separated by commas" doc:"proxies whose X-Forwarded-For tells where a request comes from"`
+
+	// CORSOrigins are the origins of other sites whose pages may call the REST API.
+	CORSOrigins Origins `env:"CORS_ORIGINS" holds:"origins such as https://shop.example.com, separated by commas" doc:"sites, other than that of the service, whose pages may call the REST API in a browser"`
+
+	// DocsEnabled serves the documentation of the REST API.
+	DocsEnabled bool `env:"DOCS_ENABLED" envDefault:"true" match:"^(?i:true|false|1|0)$" holds:"true or false" doc:"whether /docs, /redoc and /openapi.json are served"`
 }
 
 // Load reads the settings from environ, which has the form of os.Environ, and from the file .env in dir where there is
@@ -142,6 +148,7 @@ func parse(vars map[string]string, fallback string) (Config, error) {
 		FuncMap: map[reflect.Type]env.ParserFunc{
 			reflect.TypeFor[DatabaseURL](): func(raw string) (any, error) { return ParseDatabaseURL(raw) },
 			reflect.TypeFor[Networks]():    func(raw string) (any, error) { return parseNetworks(raw) },
+			reflect.TypeFor[Origins]():     func(raw string) (any, error) { return parseOrigins(raw) },
 		},
 	})
 	return c, err

@@ -47,6 +47,7 @@ func TestDefaults(t *testing.T) {
 		IdleTimeout:     2 * time.Minute,
 		MaxConnections:  4096,
 		CreateBurst:     10,
+		DocsEnabled:     true,
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("Load = %+v, want %+v", c, want)
@@ -106,6 +107,8 @@ func TestGoodValues(t *testing.T) {
 		{"CREATE_RATE", "0", "0"},
 		{"CREATE_BURST", "1", "1"},
 		{"TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8", "10.0.0.0/8,fd00::/8"},
+		{"CORS_ORIGINS", "https://a.example, http://b.example:8080", "https://a.example,http://b.example:8080"},
+		{"DOCS_ENABLED", "false", "false"},
 	} {
 		t.Run(tt.name+"="+tt.value, func(t *testing.T) {
 			t.Parallel()
@@ -164,6 +167,10 @@ func TestBadValues(t *testing.T) {
 		{"CREATE_RATE", "-1", "a whole number from 0 to 1000000"},
 		{"CREATE_BURST", "0", "a whole number from 1 to 1000000"},
 		{"TRUSTED_PROXIES", "10.0.0.0/8,10.1.1.1", "networks such as 10.0.0.0/8, separated by commas"},
+		{"CORS_ORIGINS", "*", "origins such as https://shop.example.com, separated by commas"},
+		{"CORS_ORIGINS", "*.example.com", "origins such as https://shop.example.com, separated by commas"},
+		{"CORS_ORIGINS", "shop.example.com", "origins such as https://shop.example.com, separated by commas"},
+		{"DOCS_ENABLED", "no", "true or false"},
 	} {
 		t.Run(tt.name+"="+tt.value, func(t *testing.T) {
 			t.Parallel()

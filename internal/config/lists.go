@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/http"
 	"net/netip"
 	"strings"
 )
@@ -21,6 +22,25 @@ func parseNetworks(raw string) (n Networks, err error) {
 		n = append(n, network)
 	}
 	return n, nil
+}
+
+// Origins is a list of origins, each a scheme and a host with a port where it is not the usual one.
+type Origins []string
+
+// String returns the list as its variable holds it.
+func (o Origins) String() string { return strings.Join(o, ",") }
+
+func parseOrigins(raw string) (Origins, error) {
+	origins := Origins(elements(raw))
+	for _, origin := range origins {
+		if strings.Contains(origin, "*") {
+			return nil, fmt.Errorf("%s stands for many", origin)
+		}
+		if err := new(http.CrossOriginProtection).AddTrustedOrigin(origin); err != nil {
+			return nil, err
+		}
+	}
+	return origins, nil
 }
 
 // elements returns what stands between the commas, without blanks; nothing where raw is blank.

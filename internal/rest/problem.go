@@ -45,13 +45,14 @@ type refusal struct {
 func (r *refusal) Error() string { return r.detail }
 
 var (
-	errNoPath   = &refusal{http.StatusNotFound, "There is no such path."}
-	errNoMethod = &refusal{http.StatusMethodNotAllowed, "The path does not take this method."}
-	errTooLarge = &refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("The body is larger than %d bytes.", maxBody)}
-	errNotJSON  = &refusal{http.StatusBadRequest, "The body is not JSON."}
-	errType     = &refusal{http.StatusUnsupportedMediaType, "The Content-Type must be application/json."}
-	errTooSlow  = &refusal{http.StatusRequestTimeout, "The body did not come in time."}
-	errTooLong  = &refusal{http.StatusServiceUnavailable, "The request took too long. Please try again in a moment."}
+	errNoPath    = &refusal{http.StatusNotFound, "There is no such path."}
+	errNoMethod  = &refusal{http.StatusMethodNotAllowed, "The path does not take this method."}
+	errTooLarge  = &refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("The body is larger than %d bytes.", maxBody)}
+	errNotJSON   = &refusal{http.StatusBadRequest, "The body is not JSON."}
+	errType      = &refusal{http.StatusUnsupportedMediaType, "The Content-Type must be application/json."}
+	errOtherSite = &refusal{http.StatusForbidden, "Pages of other sites may not do this."}
+	errTooSlow   = &refusal{http.StatusRequestTimeout, "The body did not come in time."}
+	errTooLong   = &refusal{http.StatusServiceUnavailable, "The request took too long. Please try again in a moment."}
 )
 
 // panicked is the error of a handler that panicked.

@@ -44,6 +44,7 @@ type Options struct {
 
 	Limit          *ratelimit.Limiter // of creating carts
 	TrustedProxies []netip.Prefix     // whose word on where a request comes from is taken
+	Origins        []string           // of other sites whose pages may call; each must be valid
 }
 
 // New returns the handler of all paths in api/openapi.yaml. It answers any other path with 404.
@@ -59,14 +60,15 @@ func New(carts Carts, o Options) http.Handler {
 		panic(err) // Only the telemetry of generated code can fail, and none is generated.
 	}
 	s.routes = routes
-	return s
+	return s.forBrowsers()
 }
 
 // server is what stands around the handlers.
 type server struct {
 	Options
-	routes   *oas.Server
-	underWay atomic.Int64
+	routes    *oas.Server
+	underWay  atomic.Int64
+	crossSite http.CrossOriginProtection
 }
 
 // noStore keeps caches from showing one guest the cart, or the cookie, of another.
@@ -92,6 +94,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		r.Method = http.MethodGet // net/http leaves out the body
 	}
+	if err := s.checkSite(r); err != nil {
+		s.fail(r.Context(), v, r, err)
+		return
+	}
 	if r.ContentLength > maxBody {
 		w.Header().Set("Connection", "close") // Otherwise net/http would wait for the body.
 		s.fail(r.Context(), v, r, errTooLarge)
@@ -100,8 +106,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Body != http.NoBody {
 		// Without its Close, which would wait for the rest of a body that is too large.
 		r.Body = io.NopCloser(http.MaxBytesReader(w, r.Body, maxBody))
-		if r.Header.Get("Content-Type") == "" {
-			// Clients of the Python service did not have to name it.
+		if r.Header.Get("Content-Type") == "" && r.Header.Get("Origin") == "" {
+			// Clients of the Python service did not have to name it. Pages in browsers have to: a type that is not
+			// named needs no leave from the service to be sent to another site.
 			r.Header.Set("Content-Type", jsonType)
 		}
 	}
