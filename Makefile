@@ -26,7 +26,7 @@ test: ## Run all tests with the race detector, on a PostgreSQL they start themse
 
 check: check-static test ## All that CI runs: format, vet, lint, generated code, delivery files, benchmarks once, tests
 
-check-static: lint generate-check delivery bench-test bench-once
+check-static: lint generate-check delivery browser-test bench-test bench-once
 
 lint: ## Check format, vet and lint
 	go vet ./...
@@ -47,6 +47,10 @@ generate-check: generate # fails when generated code is not what is committed
 delivery: # tests the Dockerfile, compose.yaml and the chart
 	cd tools/delivery && go vet ./... && go test -count=1 ./... # the cache does not see files outside of the module
 	$(call tool,delivery) helm lint helm
+
+browser-test: ## Try the documentation's pages in a headless browser
+	@scripts/test-deps browser
+	cd tools/browser && go vet ./... && go test -count=1 ./... # the cache does not see files outside of the module
 
 migrate: ## Migrate the database of DATABASE_URL to the newest schema
 	go run ./cmd/sellio-cart migrate up
@@ -82,4 +86,4 @@ compose-up: ## Start the service and PostgreSQL in containers
 compose-down: ## Stop the containers; the data stays
 	docker compose down
 
-.PHONY: help dev run build test check check-static lint generate proto-gen generate-check delivery migrate bench bench-quick bench-overload bench-micro bench-once bench-test bin/bench docker-build compose-up compose-down
+.PHONY: help dev run build test check check-static lint generate proto-gen generate-check delivery browser-test migrate bench bench-quick bench-overload bench-micro bench-once bench-test bin/bench docker-build compose-up compose-down
