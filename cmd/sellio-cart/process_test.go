@@ -100,7 +100,7 @@ func runOnce(t testing.TB, args []string, env ...string) (stdout, stderr string,
 	return out.String(), errOut.String(), cmd.ProcessState.ExitCode()
 }
 
-var readyLine = regexp.MustCompile(`Sellio Cart is ready\..*?rest"?[=:]"?(http://[^\s",]+).*?grpc"?[=:]"?([^\s",]+)`)
+var readyLine = regexp.MustCompile(`Sellio Cart is ready\..*?rest"?[=:]"?(https?://[^\s",]+).*?grpc"?[=:]"?([^\s",]+)`)
 
 // serve starts the service on any free ports, and returns once it is ready. It ends with the test.
 func serve(t testing.TB, env ...string) *process {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +29,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/rest"
 	"github.com/sellio/sellio-cart/internal/rpc"
 	"github.com/sellio/sellio-cart/internal/sqlite"
+	"github.com/sellio/sellio-cart/internal/tlsfiles"
 )
 
 // serve runs the service until the context ends or SIGTERM or SIGINT arrives. It then stops listening,
@@ -110,6 +112,9 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *service
 		return nil, err
 	}
 	url, docs := "http://"+restAddr, "off"
+	if cfg.TLSCertFile != "" {
+		url = "https://" + restAddr
+	}
 	if cfg.DocsEnabled {
 		docs = url + "/docs"
 	}
@@ -160,6 +165,10 @@ func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (cart.S
 }
 
 func (s *service) serveRPC(ctx context.Context, cfg config.Config, carts *commit.Service, limit *ratelimit.Limiter, log *slog.Logger) (addr string, err error) {
+	secure, err := tlsConfig(cfg, cfg.GRPCClientCAFile, log, "h2")
+	if err != nil {
+		return "", err
+	}
 	ln, addr, err := listen(ctx, cfg, "GRPC_PORT", cfg.GRPCPort, log)
 	if err != nil {
 		return "", err
@@ -167,7 +176,7 @@ func (s *service) serveRPC(ctx context.Context, cfg config.Config, carts *commit
 	server := rpc.New(carts, rpc.Options{
 		Logger: log, RequestTimeout: cfg.RequestTimeout,
 		ClientTimeout: cfg.ClientTimeout, IdleTimeout: cfg.IdleTimeout, MaxRequests: cfg.MaxConnections,
-		Limit: limit,
+		Limit: limit, TLS: secure,
 	})
 	s.listeners = append(s.listeners, server.Shutdown)
 	go func() {
@@ -194,12 +203,17 @@ func (s *service) serveREST(ctx context.Context, cfg config.Config, carts *commi
 		MaxRequests: cfg.MaxConnections, Limit: limit, TrustedProxies: cfg.TrustedProxies,
 		Origins: cfg.CORSOrigins,
 	}))
+	secure, err := tlsConfig(cfg, "", log, "h2", "http/1.1")
+	if err != nil {
+		return "", err
+	}
 	ln, addr, err := listen(ctx, cfg, "HTTP_PORT", cfg.HTTPPort, log)
 	if err != nil {
 		return "", err
 	}
 	server := &http.Server{
 		Handler:           mux,
+		TLSConfig:         secure,
 		ReadHeaderTimeout: cfg.ClientTimeout,
 		// Both run on while a request is being handled. ReadTimeout begins with the headers, WriteTimeout after them.
 		ReadTimeout:    cfg.ClientTimeout + cfg.RequestTimeout,
@@ -217,11 +231,27 @@ func (s *service) serveREST(ctx context.Context, cfg config.Config, carts *commi
 		return nil
 	})
 	go func() {
-		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		serve := server.Serve
+		if secure != nil {
+			serve = func(ln net.Listener) error { return server.ServeTLS(ln, "", "") }
+		}
+		if err := serve(ln); !errors.Is(err, http.ErrServerClosed) {
 			s.failed <- fmt.Errorf("serve REST: %w", err)
 		}
 	}()
 	return addr, nil
+}
+
+// tlsConfig returns nil where TLS is off.
+func tlsConfig(cfg config.Config, clientCA string, log *slog.Logger, protocols ...string) (*tls.Config, error) {
+	if cfg.TLSCertFile == "" {
+		return nil, nil //nolint:nilnil // documented above
+	}
+	secure, err := tlsfiles.Config(tlsfiles.Files{Cert: cfg.TLSCertFile, Key: cfg.TLSKeyFile, ClientCA: clientCA}, log, protocols...)
+	if err != nil {
+		return nil, fmt.Errorf("TLS_CERT_FILE=%s, TLS_KEY_FILE=%s: %w", cfg.TLSCertFile, cfg.TLSKeyFile, err)
+	}
+	return secure, nil
 }
 
 // listen listens on the port of all addresses, and returns where the service is reached on this machine.

@@ -80,6 +80,13 @@ type Config struct {
 
 	// DocsEnabled serves the documentation of the REST API.
 	DocsEnabled bool `env:"DOCS_ENABLED" envDefault:"true" match:"^(?i:true|false|1|0)$" holds:"true or false" doc:"whether /docs, /redoc and /openapi.json are served"`
+
+	// TLSCertFile and TLSKeyFile turn TLS on, on both ports. Both are set or neither is.
+	TLSCertFile string `env:"TLS_CERT_FILE" holds:"the path of a PEM file" doc:"certificate of the service and those between it and its authority; with TLS_KEY_FILE it turns TLS on, on both ports"`
+	TLSKeyFile  string `env:"TLS_KEY_FILE" holds:"the path of a PEM file" doc:"private key of the certificate"`
+
+	// GRPCClientCAFile makes clients over gRPC show a certificate.
+	GRPCClientCAFile string `env:"GRPC_CLIENT_CA_FILE" holds:"the path of a PEM file" doc:"authorities; a client over gRPC must then show a certificate that one of them has signed"`
 }
 
 // Load reads the settings from environ, which has the form of os.Environ, and from the file .env in dir where there is

@@ -218,6 +218,10 @@ func TestVariablesTogether(t *testing.T) {
 		{"prod with empty database", []string{"APP_ENV=prod", "DATABASE_URL="}, "DATABASE_URL"},
 		{"prod with SQLite", []string{"APP_ENV=prod", "DATABASE_URL=sqlite:/data/cart.db"}, ""},
 		{"dev without database", []string{"APP_ENV=dev"}, ""},
+		{"certificate without key", []string{"TLS_CERT_FILE=a"}, "TLS_KEY_FILE"},
+		{"key without certificate", []string{"TLS_KEY_FILE=a"}, "TLS_CERT_FILE"},
+		{"authorities without TLS", []string{"GRPC_CLIENT_CA_FILE=a"}, "GRPC_CLIENT_CA_FILE"},
+		{"all of TLS", []string{"TLS_CERT_FILE=a", "TLS_KEY_FILE=b", "GRPC_CLIENT_CA_FILE=c"}, ""},
 	} {
 		t.Run(tt.title, func(t *testing.T) {
 			t.Parallel()

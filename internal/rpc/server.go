@@ -4,12 +4,15 @@ package rpc
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/gzip" // clients may compress, and the Python service understood it
 	"google.golang.org/grpc/encoding/proto"
@@ -43,7 +46,7 @@ type Carts interface {
 	List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error)
 }
 
-// Options are the settings of a [Server]. All but the last one must be set.
+// Options are the settings of a [Server]. All but the last two must be set.
 type Options struct {
 	RequestTimeout time.Duration // for one request; a client may ask for less
 	Logger         *slog.Logger
@@ -52,6 +55,7 @@ type Options struct {
 	MaxRequests    int           // under way at once; further ones are refused
 
 	Limit *ratelimit.Limiter // of creating carts
+	TLS   *tls.Config        // without it the server speaks in the clear
 }
 
 // Server is a gRPC server with the cart, health and reflection services.
@@ -71,7 +75,12 @@ func New(carts Carts, o Options) *Server {
 	s.limit.most, s.limit.timeout = int64(o.MaxRequests), o.ClientTimeout+o.RequestTimeout
 	s.limit.refusal = s.toStatus(context.Background(), "", cart.ErrOverloaded)
 	s.stopping, s.stop = context.WithCancel(context.Background())
+	secure := insecure.NewCredentials()
+	if o.TLS != nil {
+		secure = credentials.NewTLS(o.TLS)
+	}
 	s.grpc = grpc.NewServer(
+		grpc.Creds(secure),
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name)}),
 		grpc.UnaryInterceptor(s.intercept),
 		grpc.StreamInterceptor(s.interceptStream),

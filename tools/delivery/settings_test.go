@@ -19,8 +19,12 @@ import (
 )
 
 // chartOwned are the settings that the chart decides by itself. AUTO_MIGRATE is one: its pods migrate before
-// they serve.
-var chartOwned = []string{"DATABASE_URL", "HTTP_PORT", "GRPC_PORT", "SHUTDOWN_TIMEOUT", "AUTO_MIGRATE"}
+// they serve. TLS is for outside of a cluster: inside it is the mesh's or the ingress's, and the kubelet could not
+// probe gRPC.
+var chartOwned = []string{
+	"DATABASE_URL", "HTTP_PORT", "GRPC_PORT", "SHUTDOWN_TIMEOUT", "AUTO_MIGRATE",
+	"TLS_CERT_FILE", "TLS_KEY_FILE", "GRPC_CLIENT_CA_FILE",
+}
 
 // TestChartKnowsTheSettings checks that a new setting of the service can be given to the chart, and that one
 // that is gone no longer can.
