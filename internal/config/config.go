@@ -51,7 +51,7 @@ type Config struct {
 	ReadLanes int `env:"READ_LANES" envDefault:"2" min:"1" max:"64" doc:"batches of reads that may be under way at once"`
 
 	// BatchSize bounds one batch, of commands or of reads.
-	BatchSize int `env:"BATCH_SIZE" envDefault:"64" min:"1" max:"1000" doc:"most commands or reads in a batch"`
+	BatchSize int `env:"BATCH_SIZE" envDefault:"256" min:"1" max:"1000" doc:"most commands or reads in a batch"`
 
 	// QueueSize bounds what waits in all write lanes together, and again in all read lanes.
 	QueueSize int `env:"QUEUE_SIZE" envDefault:"1024" min:"1" max:"1000000" doc:"most requests waiting in all write lanes, and again in all read lanes; further ones are refused at once with 503 / RESOURCE_EXHAUSTED"`

@@ -41,7 +41,7 @@ func TestDefaults(t *testing.T) {
 		ShutdownTimeout: 15 * time.Second,
 		WriteLanes:      2,
 		ReadLanes:       2,
-		BatchSize:       64,
+		BatchSize:       256,
 		QueueSize:       1024,
 		ClientTimeout:   5 * time.Second,
 		IdleTimeout:     2 * time.Minute,
@@ -262,7 +262,7 @@ func TestDotenv(t *testing.T) {
 		"READ_LANES":   "7",    // but not with an empty value
 		"GRPC_PORT":    "9002",
 		"LOG_LEVEL":    "debug",
-		"BATCH_SIZE":   "64",
+		"BATCH_SIZE":   "256",
 		"DATABASE_URL": "sqlite:/$HOME/cart.db",
 	} {
 		if got := value(t, c, name); got != want {
