@@ -28,9 +28,9 @@ const (
 // Error is a failure with a public half, for the caller, and a private one, for the log.
 type Error struct {
 	Code   Code
-	Detail string       // a sentence for the caller
-	Fields []FieldError // which fields are at fault; only with CodeInvalid
-	Cause  error        // for the log; never shown to callers
+	Detail string        // a sentence for the caller
+	Fields []FieldError  // which fields are at fault; only with CodeInvalid
+	Cause  error         // for the log; never shown to callers
 	Wait   time.Duration // after which repeating may help; only with CodeRateLimited
 }
 

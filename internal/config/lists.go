@@ -11,7 +11,9 @@ import (
 type Networks []netip.Prefix
 
 // String returns the list as its variable holds it.
-func (n Networks) String() string { return strings.Trim(strings.ReplaceAll(fmt.Sprint([]netip.Prefix(n)), " ", ","), "[]") }
+func (n Networks) String() string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint([]netip.Prefix(n)), " ", ","), "[]")
+}
 
 func parseNetworks(raw string) (n Networks, err error) {
 	for _, text := range elements(raw) {

@@ -65,6 +65,7 @@ type Server struct {
 	timeout  time.Duration
 	log      *slog.Logger
 	limit    gate
+	unsent   unsent
 	stopping context.Context // ends when Shutdown begins
 	stop     context.CancelFunc
 }
@@ -81,7 +82,7 @@ func New(carts Carts, o Options) *Server {
 	}
 	s.grpc = grpc.NewServer(
 		grpc.Creds(secure),
-		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name)}),
+		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name), &s.unsent}),
 		grpc.UnaryInterceptor(s.intercept),
 		grpc.StreamInterceptor(s.interceptStream),
 		grpc.MaxRecvMsgSize(maxRequestBytes),
@@ -100,7 +101,7 @@ func New(carts Carts, o Options) *Server {
 			Timeout:               20 * time.Second,
 		}),
 	)
-	s.grpc.RegisterService(s.refusingUndecodable(cartv1.CartService_ServiceDesc), &service{carts: carts, limit: o.Limit})
+	s.grpc.RegisterService(s.refusingUndecodable(cartv1.CartService_ServiceDesc), &service{carts: carts, limit: o.Limit, unsent: &s.unsent})
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	s.health.SetServingStatus(cartv1.CartService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
 	reflection.Register(s.grpc)
