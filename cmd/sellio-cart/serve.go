@@ -245,7 +245,7 @@ func (s *service) serveREST(ctx context.Context, cfg config.Config, carts *commi
 // tlsConfig returns nil where TLS is off.
 func tlsConfig(cfg config.Config, clientCA string, log *slog.Logger, protocols ...string) (*tls.Config, error) {
 	if cfg.TLSCertFile == "" {
-		return nil, nil //nolint:nilnil // documented above
+		return nil, nil
 	}
 	secure, err := tlsfiles.Config(tlsfiles.Files{Cert: cfg.TLSCertFile, Key: cfg.TLSKeyFile, ClientCA: clientCA}, log, protocols...)
 	if err != nil {
