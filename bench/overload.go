@@ -16,7 +16,8 @@ import (
 
 // Overload is what came of asking for ten times as much as the service can do.
 type Overload struct {
-	// Peak is the rate at 256 connections that wait for their answers, and Offered that of the requests sent.
+	// Peak is the rate of connections that wait for their answers, as many as two full batches. Offered is that of the
+	// requests sent.
 	Peak    float64 `json:"peak"`
 	Offered float64 `json:"offered"`
 	// Good are the requests that were served meanwhile, Refused the others.
@@ -30,6 +31,8 @@ type Overload struct {
 const (
 	overloaded = "overload"
 	excess     = 10
+	// As many as are in two full batches.
+	peakConnections = 512
 	// The database of the overload is far away, so that it and not the processor is what there is too little of: else
 	// the requests to refuse would take from what they are compared with.
 	overloadDelay = 40 * time.Millisecond
@@ -49,7 +52,7 @@ func (b *bench) overload(ctx context.Context) error {
 	}
 	o := &Overload{}
 	b.results.Overload = o
-	peak, err := b.rest(s, restItem, 256, 0).run(ctx)
+	peak, err := b.rest(s, restItem, peakConnections, 0).run(ctx)
 	if err != nil {
 		return err
 	}
@@ -164,16 +167,18 @@ func refusal(resp *fasthttp.Response) error {
 
 // overloadTargets returns the bounds of an overload.
 func (r *Results) overloadTargets() []target {
-	var share, refused, held, recovery Spread
+	var sent, share, refused, held, recovery Spread
 	if o := r.Overload; o != nil {
+		sent = spread([]float64{o.Offered / cmp.Or(o.Peak, 1)})
 		share = spread([]float64{o.Good.Rate / cmp.Or(o.Peak, 1)})
-		refused = spread([]float64{o.Refused.P99})
+		refused = spread([]float64{o.Refused.P50})
 		held = spread([]float64{memory(o.Good)})
 		recovery = spread([]float64{o.Recovery})
 	}
 	return []target{
-		{name: "served at 10 times the peak / peak, POST item", goal: 0.8, reached: share},
-		{name: "p99 in ms of what is refused meanwhile", goal: 100, most: true, reached: refused},
+		{name: "overload: POST item sent / peak", goal: 8, reached: sent}, // ten times, if the clients keep up
+		{name: "served meanwhile / peak", goal: 0.8, reached: share},
+		{name: "median latency in ms of what is refused meanwhile", goal: 100, most: true, reached: refused},
 		{name: "largest resident memory in MiB meanwhile", goal: 256, most: true, reached: held},
 		{name: "ms until all is well after it", goal: 1000, most: true, reached: recovery},
 	}
