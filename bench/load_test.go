@@ -66,6 +66,41 @@ func TestOpenLoopFailsWithAnAnswer(t *testing.T) {
 	}
 }
 
+func TestOpenLoopCountsRefusals(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1)%2 == 0 {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	defer server.Close()
+	refused := &refusals{}
+	o := openLoop{
+		url: server.URL, request: getByID(10), rate: 1000, duration: time.Second / 10, connections: 2, refused: refused.add,
+	}
+	sample, err := o.run(t.Context())
+	if err != nil || sample.Requests != 50 || len(refused.took) != 51 { // with the two that connect
+		t.Errorf("%d served and %d refused, %v", sample.Requests, len(refused.took), err)
+	}
+}
+
+// TestOpenLoopWantsRetryAfter has a service that refuses and does not say for how long.
+func TestOpenLoopWantsRetryAfter(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer server.Close()
+	o := openLoop{
+		url: server.URL, request: getByID(10), rate: 100, duration: time.Second, connections: 2, refused: new(refusals).add,
+	}
+	if sample, err := o.run(t.Context()); err == nil {
+		t.Errorf("got %+v and no error", sample)
+	}
+}
+
 func TestTogetherStopsAtTheFirstError(t *testing.T) {
 	t.Parallel()
 	failure := errors.New("failure")
