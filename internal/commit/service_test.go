@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -90,6 +91,27 @@ func TestCommandsThatWaitShareOneLoadAndOneSave(t *testing.T) {
 			if want := 10; c.Owner() != cart.User(holder) && (len(c.Items) != want || c.Version != int64(want)) {
 				t.Errorf("the cart of %v has %d lines at version %d, want %d of both", c.Owner(), len(c.Items), c.Version, want)
 			}
+		}
+	})
+}
+
+// On one processor the first of many callers wakes the lane while the others have not got to ask yet.
+func TestCallersWhoAreReadyJoinTheBatch(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		s := start(t, m)
+		wait := calls(40, func(i int) error {
+			_, err := s.Do(t.Context(), add(int64(i+1), 1))
+			return err
+		})
+		for _, err := range wait() {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		if len(m.loads) > 4 {
+			t.Errorf("40 callers who could all ask at once made %d batches", len(m.loads))
 		}
 	})
 }
