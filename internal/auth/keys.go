@@ -151,8 +151,12 @@ func fromFile(path string) func(context.Context) ([]byte, error) {
 }
 
 func fromURL(url string) func(context.Context) ([]byte, error) {
-	// Between two fetches no connection is worth keeping.
-	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}}
+	client := &http.Client{
+		// Between two fetches no connection is worth keeping.
+		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true},
+		// Keys come from where the setting says, and from nowhere else: a redirect could leave HTTPS.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	return func(ctx context.Context) ([]byte, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 		if err != nil {

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -10,7 +11,10 @@ import (
 	"crypto/rsa"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -144,6 +148,32 @@ func TestIssuerOutOfReach(t *testing.T) {
 	}
 	if got, code := ask(t, a, "mine"); got.Owner != cart.Guest("mine") {
 		t.Errorf("a guest: code %d", code)
+	}
+}
+
+// TestBadAnswers is about what an address may answer in place of keys.
+func TestBadAnswers(t *testing.T) {
+	t.Parallel()
+	key := authtest.NewKey(t, "k")
+	good, long := authtest.NewServer(t, key).URL, append(bytes.Repeat([]byte(" "), maxDocument), authtest.JWKS(t, key)...)
+	for name, answer := range map[string]http.HandlerFunc{
+		"another status": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) },
+		"a redirect":     func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, good, http.StatusFound) },
+		"no JSON":        func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") },
+		"too long":       func(w http.ResponseWriter, _ *http.Request) { w.Write(long) },
+		"cut off":        func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(answer)
+			defer server.Close()
+			if err := newKeySet(fromURL(server.URL), nil).fetch(); err == nil {
+				t.Error("taken for keys")
+			}
+		})
+	}
+	if err := newKeySet(fromURL(good), nil).fetch(); err != nil {
+		t.Errorf("the address without a redirect: %v", err)
 	}
 }
 
