@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
@@ -190,15 +191,23 @@ func (a answer) faults(fields ...string) {
 // invoke calls the method that takes such requests.
 func (s *shop) invoke(req proto.Message) error {
 	s.Helper()
+	_, err := s.ask(req)
+	return err
+}
+
+// ask is invoke with metadata, by name and value, and with the answer.
+func (s *shop) ask(req proto.Message, header ...string) (proto.Message, error) {
+	s.Helper()
 	methods := cartv1.File_sellio_cart_v1_cart_proto.Services().Get(0).Methods()
 	for i := range methods.Len() {
 		if m := methods.Get(i); m.Input() == req.ProtoReflect().Descriptor() {
 			name := fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name())
-			return s.conn.Invoke(s.Context(), name, req, dynamicpb.NewMessage(m.Output()))
+			answer := dynamicpb.NewMessage(m.Output())
+			return answer, s.conn.Invoke(metadata.AppendToOutgoingContext(s.Context(), header...), name, req, answer)
 		}
 	}
 	s.Fatalf("no method takes a %T", req)
-	return nil
+	return nil, nil
 }
 
 // code checks how a call over gRPC ended.

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sellio/sellio-cart/api"
+	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/commit"
 	"github.com/sellio/sellio-cart/internal/config"
@@ -86,6 +87,10 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *service
 			err = errors.Join(err, s.stop(context.WithoutCancel(ctx)))
 		}
 	}()
+	who, err := newAuthenticator(ctx, cfg, log)
+	if err != nil {
+		return nil, err
+	}
 	store, err := openStore(ctx, cfg, log)
 	if err != nil {
 		return nil, err
@@ -96,11 +101,12 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *service
 		Timeout: cfg.RequestTimeout, Logger: log,
 	})
 	s.closers = append(s.closers, carts.Close)
-	rpcAddr, err := s.serveRPC(ctx, cfg, carts, log)
+	guarded := guard(carts, who)
+	rpcAddr, err := s.serveRPC(ctx, cfg, guarded, who, log)
 	if err != nil {
 		return nil, err
 	}
-	restAddr, err := s.serveREST(ctx, cfg, carts, log)
+	restAddr, err := s.serveREST(ctx, cfg, guarded, who, log)
 	if err != nil {
 		return nil, err
 	}
@@ -151,12 +157,12 @@ func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (cart.S
 	return store, nil
 }
 
-func (s *service) serveRPC(ctx context.Context, cfg config.Config, carts *commit.Service, log *slog.Logger) (addr string, err error) {
+func (s *service) serveRPC(ctx context.Context, cfg config.Config, carts rpc.Carts, who *auth.Authenticator, log *slog.Logger) (addr string, err error) {
 	ln, addr, err := listen(ctx, "GRPC_PORT", cfg.GRPCPort)
 	if err != nil {
 		return "", err
 	}
-	server := rpc.New(carts, rpc.Options{Logger: log, RequestTimeout: cfg.RequestTimeout})
+	server := rpc.New(carts, rpc.Options{Logger: log, RequestTimeout: cfg.RequestTimeout, Auth: who})
 	s.listeners = append(s.listeners, server.Shutdown)
 	go func() {
 		if err := server.Serve(ln); err != nil {
@@ -166,7 +172,7 @@ func (s *service) serveRPC(ctx context.Context, cfg config.Config, carts *commit
 	return addr, nil
 }
 
-func (s *service) serveREST(ctx context.Context, cfg config.Config, carts *commit.Service, log *slog.Logger) (addr string, err error) {
+func (s *service) serveREST(ctx context.Context, cfg config.Config, carts rest.Carts, who *auth.Authenticator, log *slog.Logger) (addr string, err error) {
 	docs, err := docsui.Handler(api.OpenAPI)
 	if err != nil {
 		return "", err
@@ -177,6 +183,7 @@ func (s *service) serveREST(ctx context.Context, cfg config.Config, carts *commi
 	}
 	mux.Handle("/", rest.New(carts, rest.Options{
 		Logger: log, SecureCookie: !cfg.Local(), RequestTimeout: cfg.RequestTimeout, Version: version,
+		Auth: who,
 	}))
 	ln, addr, err := listen(ctx, "HTTP_PORT", cfg.HTTPPort)
 	if err != nil {

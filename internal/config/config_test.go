@@ -43,6 +43,7 @@ func TestDefaults(t *testing.T) {
 		ReadLanes:       2,
 		BatchSize:       64,
 		QueueSize:       4096,
+		AuthMode:        "none",
 	}
 	if c != want {
 		t.Errorf("Load = %+v, want %+v", c, want)
@@ -96,6 +97,7 @@ func TestGoodValues(t *testing.T) {
 		{"BATCH_SIZE", "1000", "1000"},
 		{"QUEUE_SIZE", "1", "1"},
 		{"QUEUE_SIZE", "1000000", "1000000"},
+		{"AUTH_MODE", "none", "none"},
 	} {
 		t.Run(tt.name+"="+tt.value, func(t *testing.T) {
 			t.Parallel()
@@ -119,6 +121,7 @@ func TestBadValues(t *testing.T) {
 		request  = "a duration from 100ms to 5m, such as 5s"
 		shutdown = "a duration from 1s to 10m, such as 15s"
 		lanes    = "a whole number from 1 to 64"
+		mode     = "none, token or jwt"
 	)
 	for _, tt := range []struct{ name, value, want string }{
 		{"HTTP_PORT", "abc", port},
@@ -148,6 +151,8 @@ func TestBadValues(t *testing.T) {
 		{"BATCH_SIZE", "1001", "a whole number from 1 to 1000"},
 		{"QUEUE_SIZE", "0", "a whole number from 1 to 1000000"},
 		{"QUEUE_SIZE", "1000001", "a whole number from 1 to 1000000"},
+		{"AUTH_MODE", "JWT", mode},
+		{"AUTH_MODE", "token,jwt", mode},
 	} {
 		t.Run(tt.name+"="+tt.value, func(t *testing.T) {
 			t.Parallel()
@@ -195,6 +200,18 @@ func TestVariablesTogether(t *testing.T) {
 		{"prod with empty database", []string{"APP_ENV=prod", "DATABASE_URL="}, "DATABASE_URL"},
 		{"prod with SQLite", []string{"APP_ENV=prod", "DATABASE_URL=sqlite:/data/cart.db"}, ""},
 		{"dev without database", []string{"APP_ENV=dev"}, ""},
+		{"no tokens", []string{"AUTH_MODE=token"}, "AUTH_TOKENS"},
+		{"tokens in a file", []string{"AUTH_MODE=token", "AUTH_TOKENS_FILE=tokens"}, ""},
+		{"tokens for nobody", []string{"AUTH_TOKENS=" + tokenA}, "AUTH_MODE"},
+		{"file of tokens for nobody", []string{"AUTH_TOKENS_FILE=tokens"}, "AUTH_MODE"},
+		{"JWTs of nobody", []string{"AUTH_JWKS=keys"}, "AUTH_MODE"},
+		{"JWTs among tokens", []string{"AUTH_MODE=token", "AUTH_TOKENS=" + tokenA, "AUTH_JWT_AUDIENCE=a"}, "AUTH_MODE"},
+		{"JWTs", []string{"AUTH_MODE=jwt", "AUTH_JWT_ISSUER=i", "AUTH_JWT_AUDIENCE=a", "AUTH_JWKS=/keys/jwks@1.json"}, ""},
+		{"JWTs and tokens", []string{"AUTH_MODE=jwt", "AUTH_JWT_ISSUER=i", "AUTH_JWT_AUDIENCE=a", "AUTH_JWKS=http://h:1/k", "AUTH_TOKENS=" + tokenA}, ""},
+		{"JWTs without issuer", []string{"AUTH_MODE=jwt", "AUTH_JWT_AUDIENCE=a", "AUTH_JWKS=keys"}, "AUTH_JWT_ISSUER"},
+		{"JWTs without audience", []string{"AUTH_MODE=jwt", "AUTH_JWT_ISSUER=i", "AUTH_JWKS=keys"}, "AUTH_JWT_AUDIENCE"},
+		{"JWTs without keys", []string{"AUTH_MODE=jwt", "AUTH_JWT_ISSUER=i", "AUTH_JWT_AUDIENCE=a"}, "AUTH_JWKS"},
+		{"keys with a password", []string{"AUTH_MODE=jwt", "AUTH_JWT_ISSUER=i", "AUTH_JWT_AUDIENCE=a", "AUTH_JWKS=https://u:p@h/k"}, "AUTH_JWKS"},
 	} {
 		t.Run(tt.title, func(t *testing.T) {
 			t.Parallel()
@@ -283,7 +300,7 @@ func TestUnreadableDotenv(t *testing.T) {
 func TestSettingsAreDescribed(t *testing.T) {
 	t.Parallel()
 	for _, s := range (config.Config{}).Settings() {
-		if s.Name == "" || s.Default == "" || s.Holds == "" || s.Doc == "" {
+		if s.Name == "" || s.Holds == "" || s.Doc == "" {
 			t.Errorf("incomplete: %+v", s)
 		}
 		if strings.ContainsAny(s.Holds+s.Doc, "|\n") {

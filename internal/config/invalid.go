@@ -75,7 +75,7 @@ func invalidTogether(c Config, vars map[string]string) error {
 			Want: "set when APP_ENV is prod, to " + databaseURLForms(),
 		})
 	}
-	return errors.Join(problems...)
+	return errors.Join(append(problems, invalidAuth(c, vars)...)...)
 }
 
 // limited reports whether f has a least and a greatest value.

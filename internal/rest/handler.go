@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 
+	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/rest/oas"
 )
@@ -12,9 +13,26 @@ import (
 type handler struct {
 	carts   Carts
 	version string
+	auth    *auth.Authenticator // see [Options]
 }
 
-var _ oas.Handler = (*handler)(nil)
+var (
+	_ oas.Handler         = (*handler)(nil)
+	_ oas.SecurityHandler = (*handler)(nil)
+)
+
+// HandleBearer finds out who makes a request, of operations that the document says are not open to all. It runs
+// before anything else of the request is read.
+func (h *handler) HandleBearer(ctx context.Context, _ oas.OperationName, t oas.Bearer) (context.Context, error) {
+	if h.auth == nil {
+		return ctx, nil
+	}
+	caller, err := h.auth.Authenticate(ctx, t.Request.Header["Authorization"], visitOf(ctx).guest)
+	if err != nil {
+		return nil, err
+	}
+	return auth.With(ctx, caller), nil
+}
 
 func (h *handler) GetService(context.Context) (*oas.Service, error) {
 	return &oas.Service{Service: "sellio-cart", Version: h.version}, nil
@@ -35,10 +53,9 @@ func (h *handler) GetCart(ctx context.Context, p oas.GetCartParams) (oas.GetCart
 func (h *handler) GetActiveCart(ctx context.Context, p oas.GetActiveCartParams) (oas.GetActiveCartRes, error) {
 	owner := cart.User(p.UserID.Or(0))
 	if owner.IsNobody() {
-		v := visitOf(ctx)
-		owner = cart.Guest(v.guest())
-		if v.fresh != "" {
-			v.keepGuest()
+		owner = self(ctx)
+		if v := visitOf(ctx); v.fresh != "" {
+			v.keepGuest(owner)
 			return nil, cart.ErrNotFound // A guest who has just come has no cart.
 		}
 	}
@@ -93,6 +110,6 @@ func (h *handler) do(ctx context.Context, cmd cart.Command, err error) (*oas.Car
 	if err != nil {
 		return nil, err
 	}
-	visitOf(ctx).keepGuest()
+	visitOf(ctx).keepGuest(cmd.Ref().Owner)
 	return one(h.carts.Do(ctx, cmd))
 }

@@ -26,6 +26,9 @@ var statuses = map[cart.Code]int{
 	cart.CodeOverloaded:     http.StatusServiceUnavailable,
 	cart.CodeUnavailable:    http.StatusServiceUnavailable,
 	cart.CodeOutcomeUnknown: http.StatusServiceUnavailable,
+
+	cart.CodeUnauthenticated: http.StatusUnauthorized,
+	cart.CodeForbidden:       http.StatusForbidden,
 }
 
 // retryAfter is how many seconds a caller should wait after 503.
@@ -61,7 +64,8 @@ func (p *panicked) Error() string { return fmt.Sprintf("panic: %v\n%s", p.value,
 // fail answers with the problem that err is. It does nothing where an answer has begun: all that can
 // fail then is sending it.
 func (s *server) fail(ctx context.Context, w http.ResponseWriter, r *http.Request, err error) {
-	if bad, ok := errors.AsType[ogenerrors.Error](err); ok {
+	_, kept := errors.AsType[*ogenerrors.SecurityError](err) // It explains itself.
+	if bad, ok := errors.AsType[ogenerrors.Error](err); ok && !kept {
 		err = s.explain(ctx, r, bad)
 	}
 	p := s.problem(ctx, r, err)
@@ -72,6 +76,9 @@ func (s *server) fail(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	h.Set("Content-Type", "application/problem+json")
 	if p.Status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", retryAfter)
+	}
+	if p.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", "Bearer")
 	}
 	w.WriteHeader(int(p.Status))
 	var e jx.Encoder

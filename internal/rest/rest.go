@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/rest/oas"
 )
@@ -31,19 +32,22 @@ type Carts interface {
 	List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error)
 }
 
-// Options say how requests are served. All must be set.
+// Options say how requests are served. All but Auth must be set.
 type Options struct {
 	Logger         *slog.Logger
 	SecureCookie   bool          // guest cookies travel over HTTPS only
 	RequestTimeout time.Duration // after which a request is answered with 503
 	Version        string        // of the service
+
+	Auth *auth.Authenticator // nil: every caller is trusted
 }
 
 // New returns the handler of all paths in api/openapi.yaml. It answers any other path with 404.
 func New(carts Carts, o Options) http.Handler {
 	s := &server{Options: o}
+	h := &handler{carts: carts, version: o.Version, auth: o.Auth}
 	routes, err := oas.NewServer(
-		&handler{carts: carts, version: o.Version},
+		h, h,
 		oas.WithErrorHandler(s.fail),
 		oas.WithNotFound(s.notFound),
 		oas.WithMethodNotAllowed(s.notAllowed),

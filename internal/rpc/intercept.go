@@ -8,7 +8,10 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/sellio/sellio-cart/internal/auth"
 )
 
 // intercept stands around every unary request: it bounds the time, turns errors and panics into
@@ -31,6 +34,19 @@ func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerI
 		s.log.LogAttrs(ctx, slog.LevelDebug, "A gRPC request was answered.", attrs...)
 	}
 	return resp, err
+}
+
+// authenticate finds out who makes a request of the cart service. Health and reflection are open to all.
+func (s *Server) authenticate(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	if _, guarded := info.Server.(*service); !guarded || s.auth == nil {
+		return next(ctx, req)
+	}
+	md, _ := metadata.FromIncomingContext(ctx)
+	caller, err := s.auth.Authenticate(ctx, md.Get("authorization"), func() string { return auth.HeldCookie(md.Get("cookie")) })
+	if err != nil {
+		return nil, err
+	}
+	return next(auth.With(ctx, caller), req)
 }
 
 // call runs the handler and makes an error of a panic.

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
+	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
@@ -43,10 +44,12 @@ type Carts interface {
 	List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error)
 }
 
-// Options are the settings of a [Server]. Each must be set.
+// Options are the settings of a [Server]. Each but Auth must be set.
 type Options struct {
 	RequestTimeout time.Duration // for one request; a client may ask for less
 	Logger         *slog.Logger
+
+	Auth *auth.Authenticator // nil: every caller is trusted
 }
 
 // Server is a gRPC server with the cart, health and reflection services.
@@ -55,17 +58,19 @@ type Server struct {
 	health   *health.Server
 	timeout  time.Duration
 	log      *slog.Logger
+	auth     *auth.Authenticator
 	stopping context.Context // ends when Shutdown begins
 	stop     context.CancelFunc
 }
 
 // New returns a server that is ready to serve.
 func New(carts Carts, o Options) *Server {
-	s := &Server{health: health.NewServer(), timeout: o.RequestTimeout, log: o.Logger}
+	s := &Server{health: health.NewServer(), timeout: o.RequestTimeout, log: o.Logger, auth: o.Auth}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name)}),
 		grpc.UnaryInterceptor(s.intercept),
+		grpc.ChainUnaryInterceptor(s.authenticate), // within what intercept bounds and answers
 		grpc.StreamInterceptor(s.interceptStream),
 		grpc.MaxRecvMsgSize(maxRequestBytes),
 		grpc.MaxHeaderListSize(maxHeaderBytes),

@@ -26,6 +26,9 @@ var statusCodes = map[cart.Code]codes.Code{
 	cart.CodeOverloaded:     codes.ResourceExhausted,
 	cart.CodeUnavailable:    codes.Unavailable,
 	cart.CodeOutcomeUnknown: codes.Unavailable,
+
+	cart.CodeUnauthenticated: codes.Unauthenticated,
+	cart.CodeForbidden:       codes.PermissionDenied,
 }
 
 // retryAfter is how long a client is asked to wait when the service could not serve it.

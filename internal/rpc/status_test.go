@@ -38,6 +38,8 @@ func TestStatusCodes(t *testing.T) {
 		"unknown":      {cart.OutcomeUnknown(private), codes.Unavailable, true},
 		"batch's time": {cart.Unavailable(context.DeadlineExceeded), codes.Unavailable, true},
 		"shutdown":     {cart.OutcomeUnknown(context.Canceled), codes.Unavailable, true},
+		"nobody":       {&cart.Error{Code: cart.CodeUnauthenticated, Detail: "Who?"}, codes.Unauthenticated, false},
+		"forbidden":    {&cart.Error{Code: cart.CodeForbidden, Detail: "No."}, codes.PermissionDenied, false},
 		"wrapped":      {fmt.Errorf("%s: %w", secret, cart.ErrNotFound), codes.NotFound, false},
 		"refused":      {cart.Refused(private), codes.Internal, false},
 		"internal":     {&cart.Error{Detail: secret}, codes.Internal, false},

@@ -3,6 +3,7 @@
 package oas
 
 import (
+	"net/http"
 	"time"
 )
 
@@ -13,6 +14,10 @@ func (*AddItemBadRequest) addItemRes() {}
 type AddItemConflict Problem
 
 func (*AddItemConflict) addItemRes() {}
+
+type AddItemForbidden Problem
+
+func (*AddItemForbidden) addItemRes() {}
 
 type AddItemInternalServerError Problem
 
@@ -112,6 +117,10 @@ type AddItemServiceUnavailable Problem
 
 func (*AddItemServiceUnavailable) addItemRes() {}
 
+type AddItemUnauthorized Problem
+
+func (*AddItemUnauthorized) addItemRes() {}
+
 type AddItemUnprocessableEntity Problem
 
 func (*AddItemUnprocessableEntity) addItemRes() {}
@@ -119,6 +128,31 @@ func (*AddItemUnprocessableEntity) addItemRes() {}
 type AddItemUnsupportedMediaType Problem
 
 func (*AddItemUnsupportedMediaType) addItemRes() {}
+
+type Bearer struct {
+	Request *http.Request
+	Roles   []string
+}
+
+// GetRequest returns the value of Request.
+func (s *Bearer) GetRequest() *http.Request {
+	return s.Request
+}
+
+// GetRoles returns the value of Roles.
+func (s *Bearer) GetRoles() []string {
+	return s.Roles
+}
+
+// SetRequest sets the value of Request.
+func (s *Bearer) SetRequest(val *http.Request) {
+	s.Request = val
+}
+
+// SetRoles sets the value of Roles.
+func (s *Bearer) SetRoles(val []string) {
+	s.Roles = val
+}
 
 // Ref: #/components/schemas/Cart
 type Cart struct {
@@ -294,6 +328,10 @@ func (s *FieldProblem) SetDetail(val string) {
 	s.Detail = val
 }
 
+type GetActiveCartForbidden Problem
+
+func (*GetActiveCartForbidden) getActiveCartRes() {}
+
 type GetActiveCartInternalServerError Problem
 
 func (*GetActiveCartInternalServerError) getActiveCartRes() {}
@@ -305,6 +343,10 @@ func (*GetActiveCartNotFound) getActiveCartRes() {}
 type GetActiveCartServiceUnavailable Problem
 
 func (*GetActiveCartServiceUnavailable) getActiveCartRes() {}
+
+type GetActiveCartUnauthorized Problem
+
+func (*GetActiveCartUnauthorized) getActiveCartRes() {}
 
 type GetActiveCartUnprocessableEntity Problem
 
@@ -321,6 +363,10 @@ func (*GetCartNotFound) getCartRes() {}
 type GetCartServiceUnavailable Problem
 
 func (*GetCartServiceUnavailable) getCartRes() {}
+
+type GetCartUnauthorized Problem
+
+func (*GetCartUnauthorized) getCartRes() {}
 
 type GetCartUnprocessableEntity Problem
 
@@ -471,6 +517,10 @@ type ListCartsByIDsServiceUnavailable Problem
 
 func (*ListCartsByIDsServiceUnavailable) listCartsByIDsRes() {}
 
+type ListCartsByIDsUnauthorized Problem
+
+func (*ListCartsByIDsUnauthorized) listCartsByIDsRes() {}
+
 type ListCartsByIDsUnprocessableEntity Problem
 
 func (*ListCartsByIDsUnprocessableEntity) listCartsByIDsRes() {}
@@ -479,6 +529,10 @@ type ListCartsByIDsUnsupportedMediaType Problem
 
 func (*ListCartsByIDsUnsupportedMediaType) listCartsByIDsRes() {}
 
+type ListCartsByUserForbidden Problem
+
+func (*ListCartsByUserForbidden) listCartsByUserRes() {}
+
 type ListCartsByUserInternalServerError Problem
 
 func (*ListCartsByUserInternalServerError) listCartsByUserRes() {}
@@ -486,6 +540,10 @@ func (*ListCartsByUserInternalServerError) listCartsByUserRes() {}
 type ListCartsByUserServiceUnavailable Problem
 
 func (*ListCartsByUserServiceUnavailable) listCartsByUserRes() {}
+
+type ListCartsByUserUnauthorized Problem
+
+func (*ListCartsByUserUnauthorized) listCartsByUserRes() {}
 
 type ListCartsByUserUnprocessableEntity Problem
 
@@ -955,6 +1013,10 @@ type PutItemServiceUnavailable Problem
 
 func (*PutItemServiceUnavailable) putItemRes() {}
 
+type PutItemUnauthorized Problem
+
+func (*PutItemUnauthorized) putItemRes() {}
+
 type PutItemUnprocessableEntity Problem
 
 func (*PutItemUnprocessableEntity) putItemRes() {}
@@ -994,6 +1056,10 @@ func (*RemoveItemNotFound) removeItemRes() {}
 type RemoveItemServiceUnavailable Problem
 
 func (*RemoveItemServiceUnavailable) removeItemRes() {}
+
+type RemoveItemUnauthorized Problem
+
+func (*RemoveItemUnauthorized) removeItemRes() {}
 
 type RemoveItemUnprocessableEntity Problem
 
@@ -1049,6 +1115,10 @@ type SetQuantityServiceUnavailable Problem
 
 func (*SetQuantityServiceUnavailable) setQuantityRes() {}
 
+type SetQuantityUnauthorized Problem
+
+func (*SetQuantityUnauthorized) setQuantityRes() {}
+
 type SetQuantityUnprocessableEntity Problem
 
 func (*SetQuantityUnprocessableEntity) setQuantityRes() {}
@@ -1080,6 +1150,10 @@ func (*SetStatusRequestEntityTooLarge) setStatusRes() {}
 type SetStatusServiceUnavailable Problem
 
 func (*SetStatusServiceUnavailable) setStatusRes() {}
+
+type SetStatusUnauthorized Problem
+
+func (*SetStatusUnauthorized) setStatusRes() {}
 
 type SetStatusUnprocessableEntity Problem
 
@@ -1113,6 +1187,10 @@ type UpsertCartConflict Problem
 
 func (*UpsertCartConflict) upsertCartRes() {}
 
+type UpsertCartForbidden Problem
+
+func (*UpsertCartForbidden) upsertCartRes() {}
+
 type UpsertCartInternalServerError Problem
 
 func (*UpsertCartInternalServerError) upsertCartRes() {}
@@ -1124,6 +1202,10 @@ func (*UpsertCartRequestEntityTooLarge) upsertCartRes() {}
 type UpsertCartServiceUnavailable Problem
 
 func (*UpsertCartServiceUnavailable) upsertCartRes() {}
+
+type UpsertCartUnauthorized Problem
+
+func (*UpsertCartUnauthorized) upsertCartRes() {}
 
 type UpsertCartUnprocessableEntity Problem
 
