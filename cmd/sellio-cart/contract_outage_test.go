@@ -60,7 +60,6 @@ func TestDatabaseOutOfReach(t *testing.T) {
 			s.retryInfo(s.invoke(r.message), codes.Unavailable)
 		}
 		testService(s) // alive without its database
-		testHealth(s)
 		proxy.Refuse(false)
 		s.unchanged(c)
 	}

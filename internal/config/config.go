@@ -55,6 +55,9 @@ type Config struct {
 
 	// QueueSize bounds what waits in all write lanes together, and again in all read lanes.
 	QueueSize int `env:"QUEUE_SIZE" envDefault:"4096" min:"1" max:"1000000" doc:"most requests waiting in all write lanes, and again in all read lanes; further ones are refused at once with 503 / RESOURCE_EXHAUSTED"`
+
+	// AdminPort is the port of metrics and profiles; 0 is any free port. It is no other's port.
+	AdminPort int `env:"ADMIN_PORT" envDefault:"9090" min:"0" max:"65535" doc:"port of /metrics and /debug/pprof, which nobody outside may reach; 0 takes any free one"`
 }
 
 // Load reads the settings from environ, which has the form of os.Environ, and from the file .env in dir where there is

@@ -73,6 +73,9 @@ func (s *Store) prepare(ctx context.Context) error {
 	return nil
 }
 
+// Stat returns the state of the pool of connections.
+func (s *Store) Stat() *pgxpool.Stat { return s.pool.Stat() }
+
 // Ping implements [cart.Store].
 func (s *Store) Ping(ctx context.Context) error {
 	if err := s.pool.Ping(ctx); err != nil {

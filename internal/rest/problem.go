@@ -73,6 +73,9 @@ func (s *server) fail(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	if p.Status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", retryAfter)
 	}
+	if p.Status == http.StatusRequestEntityTooLarge {
+		h.Set("Connection", "close") // Otherwise net/http would wait for the rest of the body.
+	}
 	w.WriteHeader(int(p.Status))
 	var e jx.Encoder
 	p.Encode(&e)

@@ -55,6 +55,19 @@ func New(carts Carts, o Options) http.Handler {
 	return s
 }
 
+// Operation returns the operationId of what the request asks for, "" where api/openapi.yaml has no such operation.
+func Operation(r *http.Request) string {
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	route, _ := paths.FindPath(method, r.URL)
+	return route.OperationID()
+}
+
+// paths only finds routes.
+var paths oas.Server
+
 // server is what stands around the handlers.
 type server struct {
 	Options
@@ -80,7 +93,6 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Method = http.MethodGet // net/http leaves out the body
 	}
 	if r.ContentLength > maxBody {
-		w.Header().Set("Connection", "close") // Otherwise net/http would wait for the body.
 		s.fail(r.Context(), v, r, errTooLarge)
 		return
 	}

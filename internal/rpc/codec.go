@@ -36,22 +36,27 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 }
 
 // refusingUndecodable returns the service with methods that answer a message that cannot be decoded,
-// for example because a string is not UTF-8, with INVALID_ARGUMENT.
+// for example because a string is not UTF-8, with INVALID_ARGUMENT. Such a request, and one that is too large, passes
+// the interceptors like any other, which see it fail.
 func (s *Server) refusingUndecodable(desc grpc.ServiceDesc) *grpc.ServiceDesc {
 	desc.Methods = slices.Clone(desc.Methods)
 	for i, m := range desc.Methods {
 		desc.Methods[i].Handler = func(srv any, ctx context.Context, decode func(any) error, mw grpc.UnaryServerInterceptor) (any, error) {
+			var bad error
 			return m.Handler(srv, ctx, func(in any) error {
 				d := decoded{msg: in}
-				if err := decode(&d); err != nil {
-					return err // the library's own, such as a message that is too large
-				}
-				if d.err != nil {
+				// An error of the library's own is such as a message that is too large.
+				if bad = decode(&d); bad == nil && d.err != nil {
 					s.log.DebugContext(ctx, "A gRPC request cannot be decoded.", slog.String("method", m.MethodName), slog.Any("error", d.err))
-					return errUndecodable
+					bad = errUndecodable
 				}
 				return nil
-			}, mw)
+			}, func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+				if bad != nil {
+					next = func(context.Context, any) (any, error) { return nil, bad }
+				}
+				return mw(ctx, req, info, next)
+			})
 		}
 	}
 	return &desc

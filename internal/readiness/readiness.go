@@ -1,0 +1,112 @@
+// Package readiness keeps finding out whether the service can serve, for all who ask.
+package readiness
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sellio/sellio-cart/internal/cart"
+)
+
+const (
+	interval = time.Second
+	timeout  = 2 * time.Second // of one check; a database under load answers later than usual
+)
+
+// Why the service is not ready, as callers are told.
+var (
+	errStarting = &cart.Error{Code: cart.CodeUnavailable, Detail: "The service is starting. Please try again in a moment."}
+	errDatabase = &cart.Error{Code: cart.CodeUnavailable, Detail: "The database cannot be used. Please try again in a moment."}
+	errStopping = &cart.Error{Code: cart.CodeUnavailable, Detail: "The service is shutting down. Please try again in a moment."}
+)
+
+// Checker knows whether the service is ready. It is not before Start, nor after Stop.
+type Checker struct {
+	log    *slog.Logger
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+
+	mu      sync.Mutex
+	err     *cart.Error // nil: ready
+	changed func(ready bool)
+}
+
+// New returns a checker of a service that is starting.
+func New(log *slog.Logger) *Checker {
+	return &Checker{log: log, cancel: func() {}, err: errStarting, changed: func(bool) {}}
+}
+
+// Notify has changed hear at once whether the service is ready, and then of every change.
+func (c *Checker) Notify(changed func(ready bool)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changed = changed
+	changed(c.err == nil)
+}
+
+// Start asks ping, which returns nil where the database can be used, and again about every second until Stop.
+func (c *Checker) Start(ping func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	c.cancel = cancel
+	c.check(ctx, ping)
+	c.done.Go(func() {
+		ticker := time.NewTicker(interval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				c.check(ctx, ping)
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+// Stop makes the service not ready for good.
+func (c *Checker) Stop() {
+	c.set(errStopping)
+	c.cancel()
+	c.done.Wait()
+}
+
+// Err returns nil while the service is ready, and otherwise why it is not: a CodeUnavailable failure.
+func (c *Checker) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		return nil
+	}
+	return c.err
+}
+
+// Ready reports whether the service is ready.
+func (c *Checker) Ready() bool { return c.Err() == nil }
+
+func (c *Checker) check(ctx context.Context, ping func(context.Context) error) {
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if err := ping(limited); err == nil {
+		if c.set(nil) == errDatabase {
+			c.log.Info("Ready for requests again.")
+		}
+	} else if c.set(errDatabase) != errDatabase {
+		c.log.Warn("Not ready for requests.", "error", err)
+	}
+}
+
+// set returns what was so far. After Stop it changes nothing.
+func (c *Checker) set(err *cart.Error) (was *cart.Error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == errStopping {
+		return err
+	}
+	was, c.err = c.err, err
+	if (was == nil) != (err == nil) {
+		c.changed(err == nil)
+	}
+	return was
+}
