@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
@@ -190,11 +191,17 @@ func (a answer) faults(fields ...string) {
 // invoke calls the method that takes such requests.
 func (s *shop) invoke(req proto.Message) error {
 	s.Helper()
+	return s.invokeIn(s.Context(), req)
+}
+
+// invokeIn is invoke in a context and with options of the caller's.
+func (s *shop) invokeIn(ctx context.Context, req proto.Message, opts ...grpc.CallOption) error {
+	s.Helper()
 	methods := cartv1.File_sellio_cart_v1_cart_proto.Services().Get(0).Methods()
 	for i := range methods.Len() {
 		if m := methods.Get(i); m.Input() == req.ProtoReflect().Descriptor() {
 			name := fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name())
-			return s.conn.Invoke(s.Context(), name, req, dynamicpb.NewMessage(m.Output()))
+			return s.conn.Invoke(ctx, name, req, dynamicpb.NewMessage(m.Output()), opts...)
 		}
 	}
 	s.Fatalf("no method takes a %T", req)

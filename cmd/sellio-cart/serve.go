@@ -27,6 +27,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/docsui"
 	"github.com/sellio/sellio-cart/internal/postgres"
 	"github.com/sellio/sellio-cart/internal/readiness"
+	"github.com/sellio/sellio-cart/internal/requestid"
 	"github.com/sellio/sellio-cart/internal/rest"
 	"github.com/sellio/sellio-cart/internal/rpc"
 	"github.com/sellio/sellio-cart/internal/sqlite"
@@ -68,10 +69,11 @@ func (a *app) serve(cmd *cobra.Command, _ []string) error {
 // newLogger logs text for people on a developer's machine, and JSON elsewhere.
 func newLogger(w io.Writer, cfg config.Config) *slog.Logger {
 	o := &slog.HandlerOptions{Level: cfg.LogLevel}
+	var h slog.Handler = slog.NewJSONHandler(w, o)
 	if cfg.Local() {
-		return slog.New(slog.NewTextHandler(w, o))
+		h = slog.NewTextHandler(w, o)
 	}
-	return slog.New(slog.NewJSONHandler(w, o))
+	return slog.New(requestid.LogHandler(h))
 }
 
 // service is the running program.
@@ -198,9 +200,10 @@ func (s *service) serveREST(ctx context.Context, cfg config.Config, carts *commi
 	}
 	mux.Handle("/", rest.New(carts, rest.Options{
 		Logger: log, SecureCookie: !cfg.Local(), RequestTimeout: cfg.RequestTimeout, Version: version,
+		Ready: s.ready.Err,
 	}))
 	server := &http.Server{
-		Handler:           s.metrics.HTTP(mux, rest.Operation),
+		Handler:           requestid.HTTP(s.metrics.HTTP(mux, rest.Operation)),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       5*time.Second + cfg.RequestTimeout,
 		WriteTimeout:      10*time.Second + cfg.RequestTimeout,

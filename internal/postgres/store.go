@@ -76,9 +76,9 @@ func (s *Store) prepare(ctx context.Context) error {
 // Stat returns the state of the pool of connections.
 func (s *Store) Stat() *pgxpool.Stat { return s.pool.Stat() }
 
-// Ping implements [cart.Store].
+// Ping implements [cart.Store]. A schema that has become too old is as good as none.
 func (s *Store) Ping(ctx context.Context) error {
-	if err := s.pool.Ping(ctx); err != nil {
+	if err := checkSchema(ctx, s.pool); err != nil {
 		return cart.Unavailable(err)
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 type handler struct {
 	carts   Carts
 	version string
+	ready   func() error
 }
 
 var _ oas.Handler = (*handler)(nil)
@@ -26,6 +27,13 @@ func (h *handler) GetHealth(context.Context) (*oas.Health, error) {
 
 func (h *handler) GetHealthV1(ctx context.Context) (*oas.Health, error) {
 	return h.GetHealth(ctx)
+}
+
+func (h *handler) GetReady(context.Context) (oas.GetReadyRes, error) {
+	if err := h.ready(); err != nil {
+		return nil, err
+	}
+	return &oas.Health{Status: "ready"}, nil
 }
 
 func (h *handler) GetCart(ctx context.Context, p oas.GetCartParams) (oas.GetCartRes, error) {

@@ -37,13 +37,15 @@ type Options struct {
 	SecureCookie   bool          // guest cookies travel over HTTPS only
 	RequestTimeout time.Duration // after which a request is answered with 503
 	Version        string        // of the service
+	Ready          func() error  // a CodeUnavailable failure while the service cannot serve
 }
 
-// New returns the handler of all paths in api/openapi.yaml. It answers any other path with 404.
+// New returns the handler of all paths in api/openapi.yaml. It answers any other path with 404. [requestid.HTTP] must
+// stand before it.
 func New(carts Carts, o Options) http.Handler {
 	s := &server{Options: o}
 	routes, err := oas.NewServer(
-		&handler{carts: carts, version: o.Version},
+		&handler{carts: carts, version: o.Version, ready: o.Ready},
 		oas.WithErrorHandler(s.fail),
 		oas.WithNotFound(s.notFound),
 		oas.WithMethodNotAllowed(s.notAllowed),

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -48,8 +47,8 @@ type Carts interface {
 type Options struct {
 	RequestTimeout time.Duration // for one request; a client may ask for less
 	Logger         *slog.Logger
-	// ServerOptions are more options of the library, and may be left out. Unary interceptors among them stand around
-	// all that the server does.
+	// ServerOptions are more options of the library, and may be left out. Unary interceptors among them see the
+	// request's id, and stand around all else that the server does.
 	ServerOptions []grpc.ServerOption
 }
 
@@ -67,7 +66,8 @@ type Server struct {
 func New(carts Carts, o Options) *Server {
 	s := &Server{health: health.NewServer(), timeout: o.RequestTimeout, log: o.Logger}
 	s.stopping, s.stop = context.WithCancel(context.Background())
-	s.grpc = grpc.NewServer(append(slices.Clip(o.ServerOptions),
+	opts := append([]grpc.ServerOption{grpc.ChainUnaryInterceptor(s.identify)}, o.ServerOptions...)
+	s.grpc = grpc.NewServer(append(opts,
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name)}),
 		grpc.ChainUnaryInterceptor(s.intercept),
 		grpc.StreamInterceptor(s.interceptStream),
