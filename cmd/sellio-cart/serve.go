@@ -83,6 +83,7 @@ type service struct {
 	// failed hears of a listener that ended on its own.
 	failed chan error
 
+	tracing *telemetry.Tracing // may be nil
 	metrics *telemetry.Metrics
 	ready   *readiness.Checker
 }
@@ -96,6 +97,10 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *service
 			err = errors.Join(err, s.stop(context.WithoutCancel(ctx)))
 		}
 	}()
+	if s.tracing, err = telemetry.StartTracing(ctx, version, log); err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, s.tracing.Stop)
 	adminAddr, err := s.serveAdmin(ctx, cfg, log)
 	if err != nil {
 		return nil, err
@@ -107,7 +112,7 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *service
 	s.closers = append(s.closers, func(context.Context) error { return store.Close() })
 	carts := commit.New(s.metrics.Store(store), commit.Options{
 		WriteLanes: cfg.WriteLanes, ReadLanes: cfg.ReadLanes, BatchSize: cfg.BatchSize, QueueSize: cfg.QueueSize,
-		Timeout: cfg.RequestTimeout, Logger: log, Observer: s.metrics,
+		Timeout: cfg.RequestTimeout, Logger: log, Observer: s.tracing.Observer(s.metrics),
 	})
 	s.closers = append(s.closers, carts.Close)
 	s.metrics.WatchQueues(carts.Waiting)
@@ -162,7 +167,7 @@ func (s *service) openStore(ctx context.Context, cfg config.Config, log *slog.Lo
 	}
 	// Each lane needs a connection; there are as many lanes for listings as for reads, and one
 	// connection is for who asks whether the database is there.
-	store, err := postgres.Open(ctx, url, cfg.WriteLanes+2*cfg.ReadLanes+1)
+	store, err := postgres.Open(ctx, url, cfg.WriteLanes+2*cfg.ReadLanes+1, s.tracing.Pool)
 	if err != nil {
 		return nil, fmt.Errorf("open %v: %w", cfg.DatabaseURL, err)
 	}
@@ -177,7 +182,8 @@ func (s *service) serveRPC(ctx context.Context, cfg config.Config, carts *commit
 	}
 	server := rpc.New(carts, rpc.Options{
 		Logger: log, RequestTimeout: cfg.RequestTimeout,
-		ServerOptions: []grpc.ServerOption{grpc.ChainUnaryInterceptor(s.metrics.Unary(cartv1.CartService_ServiceDesc))},
+		ServerOptions: append(s.tracing.ServerOptions(),
+			grpc.ChainUnaryInterceptor(s.metrics.Unary(cartv1.CartService_ServiceDesc))),
 	})
 	s.ready.Notify(server.SetReady)
 	s.listeners = append(s.listeners, server.Shutdown)
@@ -203,7 +209,7 @@ func (s *service) serveREST(ctx context.Context, cfg config.Config, carts *commi
 		Ready: s.ready.Err,
 	}))
 	server := &http.Server{
-		Handler:           requestid.HTTP(s.metrics.HTTP(mux, rest.Operation)),
+		Handler:           requestid.HTTP(s.tracing.HTTP(s.metrics.HTTP(mux, rest.Operation), rest.Operation)),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       5*time.Second + cfg.RequestTimeout,
 		WriteTimeout:      10*time.Second + cfg.RequestTimeout,
