@@ -42,22 +42,29 @@ func (s *Server) refusingUndecodable(desc grpc.ServiceDesc) *grpc.ServiceDesc {
 	desc.Methods = slices.Clone(desc.Methods)
 	for i, m := range desc.Methods {
 		desc.Methods[i].Handler = func(srv any, ctx context.Context, decode func(any) error, mw grpc.UnaryServerInterceptor) (any, error) {
-			var bad error
+			var d decoded
 			return m.Handler(srv, ctx, func(in any) error {
-				d := decoded{msg: in}
-				// An error of the library's own is such as a message that is too large.
-				if bad = decode(&d); bad == nil && d.err != nil {
-					s.log.DebugContext(ctx, "A gRPC request cannot be decoded.", slog.String("method", m.MethodName), slog.Any("error", d.err))
-					bad = errUndecodable
+				d.msg = in
+				if err := decode(&d); err != nil {
+					d.err = err
 				}
 				return nil
 			}, func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-				if bad != nil {
-					next = func(context.Context, any) (any, error) { return nil, bad }
+				if d.err != nil {
+					next = func(ctx context.Context, _ any) (any, error) { return nil, s.notDecoded(ctx, info.FullMethod, d.err) }
 				}
 				return mw(ctx, req, info, next)
 			})
 		}
 	}
 	return &desc
+}
+
+// notDecoded returns the status of a request whose message could not be had.
+func (s *Server) notDecoded(ctx context.Context, method string, err error) error {
+	if _, ok := status.FromError(err); ok {
+		return err // the library's own, such as that the message is too large
+	}
+	s.log.DebugContext(ctx, "A gRPC request cannot be decoded.", slog.String("method", method), slog.Any("error", err))
+	return errUndecodable
 }

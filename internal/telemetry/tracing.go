@@ -51,10 +51,6 @@ func StartTracing(ctx context.Context, version string, log *slog.Logger) (*Traci
 	// The library knows no other place for what goes wrong in the background, such as that the collector is away.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("Tracing failed.", "error", err) }))
 	otel.SetLogger(logr.FromSlogHandler(log.Handler()))
-	exporter, err := newExporter(ctx)
-	if err != nil {
-		return nil, err
-	}
 	what, err := resource.New(ctx,
 		resource.WithAttributes(attribute.String("service.name", "sellio-cart"), attribute.String("service.version", version)),
 		resource.WithTelemetrySDK(),
@@ -62,6 +58,10 @@ func StartTracing(ctx context.Context, version string, log *slog.Logger) (*Traci
 	)
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
+	}
+	exporter, err := newExporter(ctx)
+	if err != nil {
+		return nil, err
 	}
 	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(what))
 	return &Tracing{provider: provider, log: log}, nil
@@ -73,6 +73,13 @@ func tracingWanted() (bool, error) {
 		return false, nil
 	}
 	exporter, endpoint := os.Getenv("OTEL_TRACES_EXPORTER"), false
+	switch exporter {
+	case "none":
+		return false, nil
+	case "", "otlp":
+	default:
+		return false, fmt.Errorf("OTEL_TRACES_EXPORTER=%q: must be otlp or none", exporter)
+	}
 	for _, name := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"} {
 		value := os.Getenv(name)
 		if value == "" {
@@ -84,16 +91,7 @@ func tracingWanted() (bool, error) {
 		}
 		endpoint = true
 	}
-	switch exporter {
-	case "none":
-		return false, nil
-	case "otlp":
-		return true, nil
-	case "":
-		return endpoint, nil
-	default:
-		return false, fmt.Errorf("OTEL_TRACES_EXPORTER=%q: must be otlp or none", exporter)
-	}
+	return endpoint || exporter == "otlp", nil
 }
 
 // newExporter returns an exporter that connects when it has something to send.
