@@ -15,12 +15,21 @@ const (
 	timeout  = 2 * time.Second // of one check; a database under load answers later than usual
 )
 
-// Why the service is not ready, as callers are told.
-var (
-	errStarting = &cart.Error{Code: cart.CodeUnavailable, Detail: "The service is starting. Please try again in a moment."}
-	errDatabase = &cart.Error{Code: cart.CodeUnavailable, Detail: "The database cannot be used. Please try again in a moment."}
-	errStopping = &cart.Error{Code: cart.CodeUnavailable, Detail: "The service is shutting down. Please try again in a moment."}
+type state uint8
+
+const (
+	starting state = iota
+	ready
+	noDatabase
+	stopping
 )
+
+// details tell callers why the service is not ready.
+var details = [...]string{
+	starting:   "The service is starting. Please try again in a moment.",
+	noDatabase: "The database cannot be used. Please try again in a moment.",
+	stopping:   "The service is shutting down. Please try again in a moment.",
+}
 
 // Checker knows whether the service is ready. It is not before Start, nor after Stop.
 type Checker struct {
@@ -29,13 +38,13 @@ type Checker struct {
 	done   sync.WaitGroup
 
 	mu      sync.Mutex
-	err     *cart.Error // nil: ready
+	state   state
 	changed func(ready bool)
 }
 
 // New returns a checker of a service that is starting.
 func New(log *slog.Logger) *Checker {
-	return &Checker{log: log, cancel: func() {}, err: errStarting, changed: func(bool) {}}
+	return &Checker{log: log, cancel: func() {}, changed: func(bool) {}}
 }
 
 // Notify has changed hear at once whether the service is ready, and then of every change.
@@ -43,7 +52,7 @@ func (c *Checker) Notify(changed func(ready bool)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.changed = changed
-	changed(c.err == nil)
+	changed(c.state == ready)
 }
 
 // Start asks ping, which returns nil where the database can be used, and again about every second until Stop.
@@ -67,7 +76,7 @@ func (c *Checker) Start(ping func(context.Context) error) {
 
 // Stop makes the service not ready for good.
 func (c *Checker) Stop() {
-	c.set(errStopping)
+	c.set(stopping)
 	c.cancel()
 	c.done.Wait()
 }
@@ -76,10 +85,10 @@ func (c *Checker) Stop() {
 func (c *Checker) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err == nil {
+	if c.state == ready {
 		return nil
 	}
-	return c.err
+	return &cart.Error{Code: cart.CodeUnavailable, Detail: details[c.state]}
 }
 
 // Ready reports whether the service is ready.
@@ -89,24 +98,24 @@ func (c *Checker) check(ctx context.Context, ping func(context.Context) error) {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if err := ping(limited); err == nil {
-		if c.set(nil) == errDatabase {
+		if c.set(ready) == noDatabase {
 			c.log.Info("Ready for requests again.")
 		}
-	} else if c.set(errDatabase) != errDatabase {
+	} else if c.set(noDatabase) != noDatabase {
 		c.log.Warn("Not ready for requests.", "error", err)
 	}
 }
 
 // set returns what was so far. After Stop it changes nothing.
-func (c *Checker) set(err *cart.Error) (was *cart.Error) {
+func (c *Checker) set(now state) (was state) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err == errStopping {
-		return err
+	if c.state == stopping {
+		return now
 	}
-	was, c.err = c.err, err
-	if (was == nil) != (err == nil) {
-		c.changed(err == nil)
+	was, c.state = c.state, now
+	if (was == ready) != (now == ready) {
+		c.changed(now == ready)
 	}
 	return was
 }
