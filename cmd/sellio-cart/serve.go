@@ -17,17 +17,22 @@ import (
 
 	"github.com/pressly/goose/v3"
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
 
 	"github.com/sellio/sellio-cart/api"
+	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
 	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/commit"
 	"github.com/sellio/sellio-cart/internal/config"
 	"github.com/sellio/sellio-cart/internal/docsui"
 	"github.com/sellio/sellio-cart/internal/postgres"
+	"github.com/sellio/sellio-cart/internal/readiness"
+	"github.com/sellio/sellio-cart/internal/requestid"
 	"github.com/sellio/sellio-cart/internal/rest"
 	"github.com/sellio/sellio-cart/internal/rpc"
 	"github.com/sellio/sellio-cart/internal/sqlite"
+	"github.com/sellio/sellio-cart/internal/telemetry"
 )
 
 // serve runs the service until the context ends or SIGTERM or SIGINT arrives. It then stops listening,
@@ -65,10 +70,11 @@ func (a *app) serve(cmd *cobra.Command, _ []string) error {
 // newLogger logs text for people on a developer's machine, and JSON elsewhere.
 func newLogger(w io.Writer, cfg config.Config) *slog.Logger {
 	o := &slog.HandlerOptions{Level: cfg.LogLevel}
+	var h slog.Handler = slog.NewJSONHandler(w, o)
 	if cfg.Local() {
-		return slog.New(slog.NewTextHandler(w, o))
+		h = slog.NewTextHandler(w, o)
 	}
-	return slog.New(slog.NewJSONHandler(w, o))
+	return slog.New(requestid.LogHandler(h))
 }
 
 // service is the running program.
@@ -77,11 +83,16 @@ type service struct {
 	listeners, closers []func(context.Context) error
 	// failed hears of a listener that ended on its own.
 	failed chan error
+
+	tracing *telemetry.Tracing // may be nil
+	metrics *telemetry.Metrics
+	ready   *readiness.Checker
 }
 
 // start starts all parts. Where one fails it stops the others.
 func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *service, err error) {
-	s := &service{failed: make(chan error, 2)}
+	s := &service{failed: make(chan error, 3), metrics: telemetry.New(version), ready: readiness.New(log)}
+	s.metrics.WatchReady(s.ready.Ready)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.stop(context.WithoutCancel(ctx)))
@@ -91,16 +102,25 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *service
 	if err != nil {
 		return nil, err
 	}
-	store, err := openStore(ctx, cfg, log)
+	if s.tracing, err = telemetry.StartTracing(ctx, version, log); err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, s.tracing.Stop)
+	adminAddr, err := s.serveAdmin(ctx, cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	store, err := s.openStore(ctx, cfg, log)
 	if err != nil {
 		return nil, err
 	}
 	s.closers = append(s.closers, func(context.Context) error { return store.Close() })
-	carts := commit.New(store, commit.Options{
+	carts := commit.New(s.metrics.Store(store), commit.Options{
 		WriteLanes: cfg.WriteLanes, ReadLanes: cfg.ReadLanes, BatchSize: cfg.BatchSize, QueueSize: cfg.QueueSize,
-		Timeout: cfg.RequestTimeout, Logger: log,
+		Timeout: cfg.RequestTimeout, Logger: log, Observer: s.tracing.Observer(s.metrics),
 	})
 	s.closers = append(s.closers, carts.Close)
+	s.metrics.WatchQueues(carts.Waiting)
 	guarded := guard(carts, who)
 	rpcAddr, err := s.serveRPC(ctx, cfg, guarded, who, log)
 	if err != nil {
@@ -110,14 +130,17 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *service
 	if err != nil {
 		return nil, err
 	}
+	s.ready.Start(store.Ping)
 	log.Info("Sellio Cart is ready.", "version", version, "database", cfg.DatabaseURL,
-		"rest", "http://"+restAddr, "docs", "http://"+restAddr+"/docs", "grpc", rpcAddr)
+		"rest", "http://"+restAddr, "docs", "http://"+restAddr+"/docs", "grpc", rpcAddr, "admin", "http://"+adminAddr)
 	return s, nil
 }
 
-// stop ends all parts: listeners, so that nothing new comes in, then the lanes, which finish what was
-// accepted, then the store. It tries to end each of them, whatever comes of the others.
+// stop ends all parts: first the service is no longer ready, so that load balancers turn away; then listeners end, so
+// that nothing new comes in, then the lanes, which finish what was accepted, then the store. It tries to end each of
+// them, whatever comes of the others.
 func (s *service) stop(ctx context.Context) error {
+	s.ready.Stop()
 	errs := make([]error, len(s.listeners))
 	var ended sync.WaitGroup
 	for i, stop := range s.listeners {
@@ -131,7 +154,7 @@ func (s *service) stop(ctx context.Context) error {
 }
 
 // openStore opens the configured database. SQLite is always migrated; PostgreSQL if so configured.
-func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (cart.Store, error) {
+func (s *service) openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (cart.Store, error) {
 	url := cfg.DatabaseURL.DSN()
 	if cfg.DatabaseURL.Kind() == config.SQLite {
 		return sqlite.Open(ctx, url)
@@ -150,10 +173,11 @@ func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (cart.S
 	}
 	// Each lane needs a connection; there are as many lanes for listings as for reads, and one
 	// connection is for who asks whether the database is there.
-	store, err := postgres.Open(ctx, url, cfg.WriteLanes+2*cfg.ReadLanes+1)
+	store, err := postgres.Open(ctx, url, cfg.WriteLanes+2*cfg.ReadLanes+1, s.tracing.Pool)
 	if err != nil {
 		return nil, fmt.Errorf("open %v: %w", cfg.DatabaseURL, err)
 	}
+	s.metrics.WatchPool(store.Stat)
 	return store, nil
 }
 
@@ -162,7 +186,12 @@ func (s *service) serveRPC(ctx context.Context, cfg config.Config, carts rpc.Car
 	if err != nil {
 		return "", err
 	}
-	server := rpc.New(carts, rpc.Options{Logger: log, RequestTimeout: cfg.RequestTimeout, Auth: who})
+	server := rpc.New(carts, rpc.Options{
+		Logger: log, RequestTimeout: cfg.RequestTimeout, Auth: who,
+		ServerOptions: append(s.tracing.ServerOptions(),
+			grpc.ChainUnaryInterceptor(s.metrics.Unary(cartv1.CartService_ServiceDesc))),
+	})
+	s.ready.Notify(server.SetReady)
 	s.listeners = append(s.listeners, server.Shutdown)
 	go func() {
 		if err := server.Serve(ln); err != nil {
@@ -183,20 +212,20 @@ func (s *service) serveREST(ctx context.Context, cfg config.Config, carts rest.C
 	}
 	mux.Handle("/", rest.New(carts, rest.Options{
 		Logger: log, SecureCookie: !cfg.Local(), RequestTimeout: cfg.RequestTimeout, Version: version,
-		Auth: who,
+		Auth:  who,
+		Ready: s.ready.Err,
 	}))
-	ln, addr, err := listen(ctx, "HTTP_PORT", cfg.HTTPPort)
-	if err != nil {
-		return "", err
-	}
 	server := &http.Server{
-		Handler:           mux,
+		Handler:           requestid.HTTP(s.tracing.HTTP(s.metrics.HTTP(mux, rest.Operation), rest.Operation)),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       5*time.Second + cfg.RequestTimeout,
 		WriteTimeout:      10*time.Second + cfg.RequestTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	if addr, err = s.serveHTTP(ctx, "REST", "HTTP_PORT", cfg.HTTPPort, server); err != nil {
+		return "", err
 	}
 	s.listeners = append(s.listeners, func(ctx context.Context) error {
 		// What Shutdown cannot finish in time Close cuts off.
@@ -205,9 +234,33 @@ func (s *service) serveREST(ctx context.Context, cfg config.Config, carts rest.C
 		}
 		return nil
 	})
+	return addr, nil
+}
+
+// serveAdmin serves operators. It ends after all that is started later, so that a stop can be watched, and waits for
+// nobody.
+func (s *service) serveAdmin(ctx context.Context, cfg config.Config, log *slog.Logger) (addr string, err error) {
+	server := &http.Server{
+		Handler:           telemetry.Admin(s.metrics.Handler(log)),
+		ReadHeaderTimeout: 5 * time.Second,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	if addr, err = s.serveHTTP(ctx, "metrics", "ADMIN_PORT", cfg.AdminPort, server); err != nil {
+		return "", err
+	}
+	s.closers = append(s.closers, func(context.Context) error { return server.Close() })
+	return addr, nil
+}
+
+// serveHTTP starts the server on the port that the variable holds.
+func (s *service) serveHTTP(ctx context.Context, name, variable string, port int, server *http.Server) (addr string, err error) {
+	ln, addr, err := listen(ctx, variable, port)
+	if err != nil {
+		return "", err
+	}
 	go func() {
 		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			s.failed <- fmt.Errorf("serve REST: %w", err)
+			s.failed <- fmt.Errorf("serve %s: %w", name, err)
 		}
 	}()
 	return addr, nil

@@ -80,7 +80,7 @@ func (w *writer) apply(b *batch, ref cart.Ref, j *command) {
 	e := b.entry(ref)
 	defer func() {
 		if r := recover(); r != nil {
-			w.log.Error("A rule panicked.", "command", fmt.Sprintf("%T", j.in), "panic", r, "stack", string(debug.Stack()))
+			w.log.ErrorContext(j.ctx, "A rule panicked.", "command", fmt.Sprintf("%T", j.in), "panic", r, "stack", string(debug.Stack()))
 			e.results = append(e.results, result{job: j, err: &cart.Error{Detail: "panic in a command"}})
 		}
 	}()

@@ -73,6 +73,8 @@ type Config struct {
 
 	// AuthJWKS is where the public keys of the issuer are.
 	AuthJWKS string `env:"AUTH_JWKS" match:"^(https?://[^@\\s]+|/.*|[^:]+)$" holds:"an https:// or http:// URL without a user, or the path of a file" doc:"JWKS with the public keys for these JWTs; must be set when AUTH_MODE is jwt"`
+	// AdminPort is the port of metrics and profiles; 0 is any free port. It is no other's port.
+	AdminPort int `env:"ADMIN_PORT" envDefault:"9090" min:"0" max:"65535" doc:"port of /metrics and /debug/pprof, which nobody outside may reach; 0 takes any free one"`
 }
 
 // Load reads the settings from environ, which has the form of os.Environ, and from the file .env in dir where there is

@@ -44,6 +44,7 @@ func TestDefaults(t *testing.T) {
 		BatchSize:       64,
 		QueueSize:       4096,
 		AuthMode:        "none",
+		AdminPort:       9090,
 	}
 	if c != want {
 		t.Errorf("Load = %+v, want %+v", c, want)
@@ -195,7 +196,9 @@ func TestVariablesTogether(t *testing.T) {
 	}{
 		{"same port", []string{"HTTP_PORT=9000", "GRPC_PORT=9000"}, "GRPC_PORT"},
 		{"port of the other's default", []string{"HTTP_PORT=50051"}, "GRPC_PORT"},
-		{"any free ports", []string{"HTTP_PORT=0", "GRPC_PORT=0"}, ""},
+		{"any free ports", []string{"HTTP_PORT=0", "GRPC_PORT=0", "ADMIN_PORT=0"}, ""},
+		{"metrics on the port of REST", []string{"HTTP_PORT=9090"}, "ADMIN_PORT"},
+		{"metrics on the port of gRPC", []string{"ADMIN_PORT=50051"}, "ADMIN_PORT"},
 		{"prod without database", []string{"APP_ENV=prod"}, "DATABASE_URL"},
 		{"prod with empty database", []string{"APP_ENV=prod", "DATABASE_URL="}, "DATABASE_URL"},
 		{"prod with SQLite", []string{"APP_ENV=prod", "DATABASE_URL=sqlite:/data/cart.db"}, ""},

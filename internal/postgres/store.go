@@ -24,12 +24,12 @@ type Store struct {
 
 var _ cart.Store = (*Store)(nil)
 
-// Open connects to the database that url names, with at most conns connections. An error is
-// [*SchemaError] where the schema is older than this program needs.
+// Open connects to the database that url names, with at most conns connections. The options may add to
+// how the pool is made. An error is [*SchemaError] where the schema is older than this program needs.
 //
 // Behind PgBouncer in transaction mode add default_query_exec_mode=exec to the url. Where PgBouncer's
 // max_prepared_statements is set, its ignore_startup_parameters=plan_cache_mode does as well.
-func Open(ctx context.Context, url string, conns int) (*Store, error) {
+func Open(ctx context.Context, url string, conns int, options ...func(*pgxpool.Config)) (*Store, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, err
@@ -46,6 +46,9 @@ func Open(ctx context.Context, url string, conns int) (*Store, error) {
 	if _, set := params["plan_cache_mode"]; !set && cfg.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
 		// The plans do not depend on the parameters, and making one takes longer than running it.
 		params["plan_cache_mode"] = "force_generic_plan"
+	}
+	for _, option := range options {
+		option(cfg)
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
@@ -73,9 +76,12 @@ func (s *Store) prepare(ctx context.Context) error {
 	return nil
 }
 
-// Ping implements [cart.Store].
+// Stat returns the state of the pool of connections.
+func (s *Store) Stat() *pgxpool.Stat { return s.pool.Stat() }
+
+// Ping implements [cart.Store]. A schema that has become too old is as good as none.
 func (s *Store) Ping(ctx context.Context) error {
-	if err := s.pool.Ping(ctx); err != nil {
+	if err := checkSchema(ctx, s.pool); err != nil {
 		return cart.Unavailable(err)
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/rest"
 )
 
 // Bodies that are right.
@@ -208,6 +209,7 @@ func TestService(t *testing.T) {
 		"/":               `{"service":"sellio-cart","version":"1.2.3"}`,
 		"/healthz":        `{"status":"ok"}`,
 		"/api/v1/healthz": `{"status":"ok"}`,
+		"/readyz":         `{"status":"ready"}`,
 	} {
 		if got := send(t, s, "GET", path, ""); got.status != http.StatusOK || got.body != want {
 			t.Errorf("%s: status %d: %s", path, got.status, got.body)
@@ -215,5 +217,16 @@ func TestService(t *testing.T) {
 	}
 	if asked := carts.asked(); asked != nil {
 		t.Errorf("asked for %v", asked)
+	}
+}
+
+func TestNotReady(t *testing.T) {
+	h := rest.New(&fakeCarts{}, rest.Options{
+		Logger: quiet(), RequestTimeout: time.Minute, Ready: func() error { return cart.Unavailable(errors.New("private")) },
+	})
+	got := send(t, start(t, h), "GET", "/readyz", "")
+	got.problem(t, http.StatusServiceUnavailable)
+	if strings.Contains(got.body, "private") {
+		t.Errorf("shows the cause: %s", got.body)
 	}
 }

@@ -14,6 +14,7 @@ type handler struct {
 	carts   Carts
 	version string
 	auth    *auth.Authenticator // see [Options]
+	ready   func() error
 }
 
 var (
@@ -44,6 +45,13 @@ func (h *handler) GetHealth(context.Context) (*oas.Health, error) {
 
 func (h *handler) GetHealthV1(ctx context.Context) (*oas.Health, error) {
 	return h.GetHealth(ctx)
+}
+
+func (h *handler) GetReady(context.Context) (oas.GetReadyRes, error) {
+	if err := h.ready(); err != nil {
+		return nil, err
+	}
+	return &oas.Health{Status: "ready"}, nil
 }
 
 func (h *handler) GetCart(ctx context.Context, p oas.GetCartParams) (oas.GetCartRes, error) {

@@ -2,8 +2,6 @@ package rest
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +11,7 @@ import (
 	"github.com/ogen-go/ogen/ogenerrors"
 
 	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/requestid"
 	"github.com/sellio/sellio-cart/internal/rest/oas"
 )
 
@@ -80,6 +79,9 @@ func (s *server) fail(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	if p.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", "Bearer")
 	}
+	if p.Status == http.StatusRequestEntityTooLarge {
+		h.Set("Connection", "close") // Otherwise net/http would wait for the rest of the body.
+	}
 	w.WriteHeader(int(p.Status))
 	var e jx.Encoder
 	p.Encode(&e)
@@ -104,17 +106,13 @@ func (s *server) problem(ctx context.Context, r *http.Request, err error) *oas.P
 		}
 		return p
 	}
-	var random [8]byte
-	rand.Read(random[:]) // Never fails.
-	id := hex.EncodeToString(random[:])
 	s.Logger.ErrorContext(ctx, "http request failed",
-		slog.String("id", id),
 		slog.String("method", r.Method),
 		slog.String("path", r.URL.Path),
 		slog.Any("error", err),
 	)
 	p := newProblem(http.StatusInternalServerError, "Something went wrong here. Please tell us the id.")
-	p.ID = oas.NewOptString(id)
+	p.ID = oas.NewOptString(requestid.Of(ctx)) // It stands in the log too.
 	return p
 }
 

@@ -38,14 +38,16 @@ type Options struct {
 	SecureCookie   bool          // guest cookies travel over HTTPS only
 	RequestTimeout time.Duration // after which a request is answered with 503
 	Version        string        // of the service
+	Ready          func() error  // a CodeUnavailable failure while the service cannot serve
 
 	Auth *auth.Authenticator // nil: every caller is trusted
 }
 
-// New returns the handler of all paths in api/openapi.yaml. It answers any other path with 404.
+// New returns the handler of all paths in api/openapi.yaml. It answers any other path with 404. [requestid.HTTP] must
+// stand before it.
 func New(carts Carts, o Options) http.Handler {
 	s := &server{Options: o}
-	h := &handler{carts: carts, version: o.Version, auth: o.Auth}
+	h := &handler{carts: carts, version: o.Version, auth: o.Auth, ready: o.Ready}
 	routes, err := oas.NewServer(
 		h, h,
 		oas.WithErrorHandler(s.fail),
@@ -58,6 +60,19 @@ func New(carts Carts, o Options) http.Handler {
 	s.routes = routes
 	return s
 }
+
+// Operation returns the operationId of what the request asks for, "" where api/openapi.yaml has no such operation.
+func Operation(r *http.Request) string {
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	route, _ := paths.FindPath(method, r.URL)
+	return route.OperationID()
+}
+
+// paths only finds routes.
+var paths oas.Server
 
 // server is what stands around the handlers.
 type server struct {
@@ -84,7 +99,6 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Method = http.MethodGet // net/http leaves out the body
 	}
 	if r.ContentLength > maxBody {
-		w.Header().Set("Connection", "close") // Otherwise net/http would wait for the body.
 		s.fail(r.Context(), v, r, errTooLarge)
 		return
 	}

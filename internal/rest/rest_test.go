@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/requestid"
 	"github.com/sellio/sellio-cart/internal/rest"
 )
 
@@ -85,7 +86,10 @@ func (f *fakeCarts) asked() []any {
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func newHandler(carts rest.Carts, log *slog.Logger) http.Handler {
-	return rest.New(carts, rest.Options{Logger: log, SecureCookie: true, RequestTimeout: time.Minute, Version: "1.2.3"})
+	return requestid.HTTP(rest.New(carts, rest.Options{
+		Logger: slog.New(requestid.LogHandler(log.Handler())), SecureCookie: true, RequestTimeout: time.Minute, Version: "1.2.3",
+		Ready: func() error { return nil },
+	}))
 }
 
 // start serves h over a real socket for the length of the test.

@@ -12,7 +12,29 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sellio/sellio-cart/internal/auth"
+	"github.com/sellio/sellio-cart/internal/requestid"
 )
+
+// identify gives a unary request its id.
+func (s *Server) identify(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	return next(s.withID(ctx), req)
+}
+
+// withID returns the context with the id of the request, and shows the id to the client.
+func (s *Server) withID(ctx context.Context) context.Context {
+	first := func(key string) string {
+		if values := metadata.ValueFromIncomingContext(ctx, key); len(values) > 0 {
+			return values[0]
+		}
+		return ""
+	}
+	id := requestid.New(first(requestid.Header), first("traceparent"))
+	ctx = requestid.With(ctx, id)
+	if err := grpc.SetHeader(ctx, metadata.Pairs(requestid.Header, id)); err != nil {
+		s.log.DebugContext(ctx, "The client is not shown the id of its gRPC request.", slog.Any("error", err))
+	}
+	return ctx
+}
 
 // intercept stands around every unary request: it bounds the time, turns errors and panics into
 // statuses, and logs a line.
@@ -62,7 +84,7 @@ func (s *Server) call(ctx context.Context, req any, method string, next grpc.Una
 // interceptStream stands around the streams of the health and reflection services. Those that wait, for
 // a change of health or for the next question, would hold up a shutdown, so they end when it begins.
 func (s *Server) interceptStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
-	ctx, cancel := context.WithCancel(ss.Context())
+	ctx, cancel := context.WithCancel(s.withID(ss.Context()))
 	defer cancel()
 	defer context.AfterFunc(s.stopping, cancel)()
 	defer func() {

@@ -44,12 +44,15 @@ type Carts interface {
 	List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error)
 }
 
-// Options are the settings of a [Server]. Each but Auth must be set.
+// Options are the settings of a [Server]. The first two must be set.
 type Options struct {
 	RequestTimeout time.Duration // for one request; a client may ask for less
 	Logger         *slog.Logger
 
 	Auth *auth.Authenticator // nil: every caller is trusted
+	// ServerOptions are more options of the library, and may be left out. Unary interceptors among them see the
+	// request's id, and stand around all else that the server does.
+	ServerOptions []grpc.ServerOption
 }
 
 // Server is a gRPC server with the cart, health and reflection services.
@@ -67,10 +70,10 @@ type Server struct {
 func New(carts Carts, o Options) *Server {
 	s := &Server{health: health.NewServer(), timeout: o.RequestTimeout, log: o.Logger, auth: o.Auth}
 	s.stopping, s.stop = context.WithCancel(context.Background())
-	s.grpc = grpc.NewServer(
+	opts := append([]grpc.ServerOption{grpc.ChainUnaryInterceptor(s.identify)}, o.ServerOptions...)
+	s.grpc = grpc.NewServer(append(opts,
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name)}),
-		grpc.UnaryInterceptor(s.intercept),
-		grpc.ChainUnaryInterceptor(s.authenticate), // within what intercept bounds and answers
+		grpc.ChainUnaryInterceptor(s.intercept, s.authenticate), // who is refused is answered by intercept
 		grpc.StreamInterceptor(s.interceptStream),
 		grpc.MaxRecvMsgSize(maxRequestBytes),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
@@ -86,10 +89,10 @@ func New(carts Carts, o Options) *Server {
 			Time:                  time.Minute,
 			Timeout:               20 * time.Second,
 		}),
-	)
+	)...)
 	s.grpc.RegisterService(s.refusingUndecodable(cartv1.CartService_ServiceDesc), &service{carts: carts})
 	healthv1.RegisterHealthServer(s.grpc, s.health)
-	s.health.SetServingStatus(cartv1.CartService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
+	s.SetReady(true)
 	reflection.Register(s.grpc)
 	return s
 }
@@ -101,6 +104,17 @@ func (s *Server) Serve(l net.Listener) error {
 		return err
 	}
 	return nil
+}
+
+// SetReady makes health checks answer SERVING or NOT_SERVING. After Drain it does nothing.
+func (s *Server) SetReady(ready bool) {
+	now := healthv1.HealthCheckResponse_NOT_SERVING
+	if ready {
+		now = healthv1.HealthCheckResponse_SERVING
+	}
+	for _, service := range []string{"", cartv1.CartService_ServiceDesc.ServiceName} {
+		s.health.SetServingStatus(service, now)
+	}
 }
 
 // Drain makes health checks answer NOT_SERVING from now on. Requests are served as before.

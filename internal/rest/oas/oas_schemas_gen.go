@@ -387,6 +387,8 @@ func (s *Health) SetStatus(val string) {
 	s.Status = val
 }
 
+func (*Health) getReadyRes() {}
+
 // Ref: #/components/schemas/IDsRequest
 type IDsRequest struct {
 	Ids []int64 `json:"ids"`
@@ -925,7 +927,7 @@ type Problem struct {
 	Detail string `json:"detail"`
 	// The fields at fault.
 	Errors []FieldProblem `json:"errors"`
-	// Under which the service's log has more.
+	// The id of the request, under which the service's log has more.
 	ID OptString `json:"id"`
 }
 
@@ -988,6 +990,8 @@ func (s *Problem) SetErrors(val []FieldProblem) {
 func (s *Problem) SetID(val OptString) {
 	s.ID = val
 }
+
+func (*Problem) getReadyRes() {}
 
 type PutItemBadRequest Problem
 

@@ -41,6 +41,13 @@ type Handler interface {
 	//
 	// GET /api/v1/healthz
 	GetHealthV1(ctx context.Context) (*Health, error)
+	// GetReady implements getReady operation.
+	//
+	// It cannot while it starts, while its database is out of reach or has a schema that is too old, and
+	// once it shuts down.
+	//
+	// GET /readyz
+	GetReady(ctx context.Context) (GetReadyRes, error)
 	// GetService implements getService operation.
 	//
 	// Name and version of the service.
