@@ -48,6 +48,9 @@ delivery: # tests the Dockerfile, compose.yaml and the chart
 	cd tools/delivery && go vet ./... && go test -count=1 ./... # the cache does not see files outside of the module
 	$(call tool,delivery) helm lint helm
 
+vulncheck: ## Look for known vulnerabilities in what the service is built from (needs vuln.go.dev)
+	$(call tool,vulncheck) govulncheck ./...
+
 migrate: ## Migrate the database of DATABASE_URL to the newest schema
 	go run ./cmd/sellio-cart migrate up
 
@@ -79,4 +82,4 @@ compose-up: ## Start the service and PostgreSQL in containers
 compose-down: ## Stop the containers; the data stays
 	docker compose down
 
-.PHONY: help dev run build test check check-static lint generate proto-gen generate-check delivery migrate bench bench-quick bench-micro bench-once bench-test bin/bench docker-build compose-up compose-down
+.PHONY: help dev run build test check check-static lint generate proto-gen generate-check delivery vulncheck migrate bench bench-quick bench-micro bench-once bench-test bin/bench docker-build compose-up compose-down
