@@ -26,7 +26,7 @@ test: ## Run all tests with the race detector, on a PostgreSQL they start themse
 
 check: check-static test ## All that CI runs: format, vet, lint, generated code, delivery files, benchmarks once, tests
 
-check-static: lint generate-check delivery bench-test bench-once
+check-static: lint generate-check delivery observability bench-test bench-once
 
 lint: ## Check format, vet and lint
 	go vet ./...
@@ -47,6 +47,10 @@ generate-check: generate # fails when generated code is not what is committed
 delivery: # tests the Dockerfile, compose.yaml and the chart
 	cd tools/delivery && go vet ./... && go test -count=1 ./... # the cache does not see files outside of the module
 	$(call tool,delivery) helm lint helm
+
+observability: # tests the Prometheus rules and the Grafana dashboard against the real service
+	@scripts/test-deps
+	cd tools/observability && go vet ./... && go test -count=1 ./... # as above
 
 vulncheck: ## Look for known vulnerabilities in what the service is built from (needs vuln.go.dev)
 	$(call tool,vulncheck) govulncheck ./...
@@ -82,4 +86,4 @@ compose-up: ## Start the service and PostgreSQL in containers
 compose-down: ## Stop the containers; the data stays
 	docker compose down
 
-.PHONY: help dev run build test check check-static lint generate proto-gen generate-check delivery vulncheck migrate bench bench-quick bench-micro bench-once bench-test bin/bench docker-build compose-up compose-down
+.PHONY: help dev run build test check check-static lint generate proto-gen generate-check delivery observability vulncheck migrate bench bench-quick bench-micro bench-once bench-test bin/bench docker-build compose-up compose-down
