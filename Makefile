@@ -26,7 +26,7 @@ test: ## Run all tests with the race detector, on a PostgreSQL they start themse
 
 check: check-static test ## All that CI runs: format, vet, lint, generated code, delivery files, benchmarks once, tests
 
-check-static: lint generate-check delivery bench-test bench-once
+check-static: lint generate-check delivery bench-test bench-once fuzz
 
 lint: ## Check format, vet and lint
 	go vet ./...
@@ -79,4 +79,10 @@ compose-up: ## Start the service and PostgreSQL in containers
 compose-down: ## Stop the containers; the data stays
 	docker compose down
 
-.PHONY: help dev run build test check check-static lint generate proto-gen generate-check delivery migrate bench bench-quick bench-micro bench-once bench-test bin/bench docker-build compose-up compose-down
+FUZZTIME ?= 20s
+check-static: FUZZTIME = 3s
+
+fuzz: ## Run each fuzz target for FUZZTIME (20s)
+	FUZZTIME=$(FUZZTIME) scripts/fuzz
+
+.PHONY: help dev run build test check check-static lint generate proto-gen generate-check delivery migrate bench bench-quick bench-micro bench-once bench-test bin/bench fuzz docker-build compose-up compose-down
