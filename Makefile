@@ -85,4 +85,8 @@ check-static: FUZZTIME = 3s
 fuzz: ## Run each fuzz target for FUZZTIME (20s)
 	FUZZTIME=$(FUZZTIME) scripts/fuzz
 
-.PHONY: help dev run build test check check-static lint generate proto-gen generate-check delivery migrate bench bench-quick bench-micro bench-once bench-test bin/bench fuzz docker-build compose-up compose-down
+chaos: ## Let every fault strike 30 times, which is 240 crashes (about 10 minutes)
+	@scripts/test-deps
+	CHAOS_ROUNDS=30 go test -count=1 -timeout 30m -v -run 'TestPostgreSQL|TestSQLite' ./internal/chaos
+
+.PHONY: help dev run build test check check-static lint generate proto-gen generate-check delivery migrate bench bench-quick bench-micro bench-once bench-test bin/bench fuzz chaos docker-build compose-up compose-down
