@@ -26,7 +26,7 @@ test: ## Run all tests with the race detector, on a PostgreSQL they start themse
 
 check: check-static test ## All that CI runs: format, vet, lint, generated code, delivery files, benchmarks once, tests
 
-check-static: lint generate-check delivery observability bench-test bench-once
+check-static: lint generate-check delivery observability bench-test bench-once fuzz
 
 lint: ## Check format, vet and lint
 	go vet ./...
@@ -58,7 +58,7 @@ vulncheck: ## Look for known vulnerabilities in what the service is built from (
 migrate: ## Migrate the database of DATABASE_URL to the newest schema
 	go run ./cmd/sellio-cart migrate up
 
-bench: bin/bench ## Measure everything (about 45 minutes), and write BENCHMARKS.md
+bench: bin/bench ## Measure everything (about 20 minutes), and write BENCHMARKS.md
 	bin/bench
 
 bench-quick: bin/bench ## Measure the core in under two minutes
@@ -86,4 +86,14 @@ compose-up: ## Start the service and PostgreSQL in containers
 compose-down: ## Stop the containers; the data stays
 	docker compose down
 
-.PHONY: help dev run build test check check-static lint generate proto-gen generate-check delivery observability vulncheck migrate bench bench-quick bench-micro bench-once bench-test bin/bench docker-build compose-up compose-down
+FUZZTIME ?= 20s
+check-static: FUZZTIME = 3s
+
+fuzz: ## Run each fuzz target for FUZZTIME (20s)
+	FUZZTIME=$(FUZZTIME) scripts/fuzz
+
+chaos: ## Let every fault strike 30 times, which is 240 crashes (about 10 minutes)
+	@scripts/test-deps
+	CHAOS_ROUNDS=30 go test -count=1 -timeout 30m -v -run 'TestPostgreSQL|TestSQLite' ./internal/chaos
+
+.PHONY: help dev run build test check check-static lint generate proto-gen generate-check delivery observability vulncheck migrate bench bench-quick bench-micro bench-once bench-test bin/bench docker-build compose-up compose-down fuzz chaos

@@ -25,7 +25,7 @@ type job[Q, A any] struct {
 }
 
 // The states of a job. A caller that gives up and a lane that begins a batch both want to move it on
-// from waiting; the first one wins.
+// from waiting; the first one wins. A caller that gives up later leaves a job that is not run again.
 const (
 	waiting int32 = iota
 	begun
@@ -88,7 +88,7 @@ func (l *lanes[Q, A]) do(ctx context.Context, hash uint64, in Q) (A, error) {
 	case <-j.done:
 		return j.out, j.err
 	case <-ctx.Done():
-		if j.state.CompareAndSwap(waiting, abandoned) {
+		if j.state.Swap(abandoned) == waiting {
 			return none, cart.Unavailable(ctx.Err())
 		}
 		return none, l.late(ctx.Err())
@@ -192,7 +192,7 @@ func (l *lanes[Q, A]) runBatch(batch []*job[Q, A]) (again []*job[Q, A]) {
 	for _, j := range again {
 		j.attempts++
 		j.queued = now
-		j.state.Store(waiting)
+		j.state.CompareAndSwap(begun, waiting)
 	}
 	return again
 }

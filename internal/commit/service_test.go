@@ -223,6 +223,39 @@ func TestCallerThatGivesUpTooLateIsToldThatTheOutcomeIsUnknown(t *testing.T) {
 	})
 }
 
+// Who was told that the outcome is unknown may go on to do something else. A command that is done after that would undo
+// it.
+func TestNothingIsDoneForACallerThatHasGone(t *testing.T) {
+	for name, at := range map[string]func(m *memory, leave func()){
+		"while its cart was loaded": func(m *memory, leave func()) {
+			m.beforeLoad = func(context.Context, []cart.Ref) error { leave(); return nil }
+		},
+		"before its cart changed under it": func(m *memory, leave func()) {
+			conflict := sync.OnceFunc(func() { leave(); m.change(1) })
+			m.beforeSave = func(context.Context, []cart.Change) error { conflict(); return nil }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := &memory{}
+				s := start(t, m)
+				if _, err := s.Do(t.Context(), add(1, 1)); err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				at(m, sync.OnceFunc(func() { cancel(); synctest.Wait() }))
+				if _, err := s.Do(ctx, add(1, 2)); cart.CodeOf(err) != cart.CodeOutcomeUnknown {
+					t.Errorf("got %v, want CodeOutcomeUnknown", err)
+				}
+				c, err := s.Do(t.Context(), add(1, 3))
+				if err != nil || len(c.Items) != 2 || c.Items[1].ProductID != 3 {
+					t.Errorf("the next command finds %+v, %v; want nothing done for who has gone", c, err)
+				}
+			})
+		})
+	}
+}
+
 func TestBatchThatTakesTooLongIsCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{beforeSave: func(ctx context.Context, _ []cart.Change) error {

@@ -35,7 +35,11 @@ func (w *writer) run(ctx context.Context, jobs []*command) (again []*command) {
 	}
 	b := newBatch(refs, carts)
 	for i, j := range jobs {
-		w.apply(b, refs[i], j)
+		// Who gave up while the carts were loaded may have done something else meanwhile, elsewhere, that these carts
+		// hold already: the command would undo it. From here on the versions see to that.
+		if j.state.Load() != abandoned {
+			w.apply(b, refs[i], j)
+		}
 	}
 	again, err = b.save(ctx, w.store)
 	switch {

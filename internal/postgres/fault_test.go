@@ -114,6 +114,49 @@ func TestDatabaseOutOfReachIsUnavailable(t *testing.T) {
 	}
 }
 
+// TestSilentConnectionsAreLeftBehind has all connections of the pool fall silent for good, as after a failover that nobody
+// was told of. What is under way times out, once; what comes next gets connections that work.
+func TestSilentConnectionsAreLeftBehind(t *testing.T) {
+	t.Parallel()
+	const conns = 8 // as many as open allows
+	for _, busy := range []int{1, conns} {
+		t.Run(fmt.Sprint(busy, " in use"), func(t *testing.T) {
+			t.Parallel()
+			p := pgtest.NewProxy(t, newDatabase(t))
+			s := open(t, p.URL())
+			load := func(timeout time.Duration) error {
+				ctx, cancel := context.WithTimeout(t.Context(), timeout)
+				defer cancel()
+				_, err := s.Load(ctx, []cart.Ref{cart.ByID(1)})
+				return err
+			}
+			each := func(n int, do func()) {
+				var wg sync.WaitGroup
+				for range n {
+					wg.Go(do)
+				}
+				wg.Wait()
+			}
+			p.Delay(50 * time.Millisecond) // so that the loads meet, and each opens a connection
+			each(conns, func() {
+				if err := load(time.Minute); err != nil {
+					t.Error(err)
+				}
+			})
+			p.Delay(0)
+			p.Strand()
+			each(busy, func() {
+				if err := load(200 * time.Millisecond); cart.CodeOf(err) != cart.CodeUnavailable {
+					t.Errorf("on a silent connection: %v, want CodeUnavailable", err)
+				}
+			})
+			if err := load(5 * time.Second); err != nil {
+				t.Errorf("after that: %v", err)
+			}
+		})
+	}
+}
+
 func TestRestartOfTheServerIsSurvived(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []pgtest.StopMode{pgtest.Fast, pgtest.Immediate} {
