@@ -26,7 +26,7 @@ test: ## Run all tests with the race detector, on a PostgreSQL they start themse
 
 check: check-static test ## All that CI runs: format, vet, lint, generated code, delivery files, benchmarks once, tests
 
-check-static: lint generate-check delivery observability bench-test bench-once fuzz
+check-static: lint generate-check delivery observability browser-test bench-test bench-once fuzz
 
 lint: ## Check format, vet and lint
 	go vet ./...
@@ -55,6 +55,10 @@ observability: # tests the Prometheus rules and the Grafana dashboard against th
 vulncheck: ## Look for known vulnerabilities in what the service is built from (needs vuln.go.dev)
 	$(call tool,vulncheck) govulncheck ./...
 
+browser-test: ## Try the documentation's pages in a headless browser
+	@scripts/test-deps browser
+	cd tools/browser && go vet ./... && go test -count=1 ./... # the cache does not see files outside of the module
+
 migrate: ## Migrate the database of DATABASE_URL to the newest schema
 	go run ./cmd/sellio-cart migrate up
 
@@ -63,6 +67,9 @@ bench: bin/bench ## Measure everything (about 20 minutes), and write BENCHMARKS.
 
 bench-quick: bin/bench ## Measure the core in under two minutes
 	bin/bench -quick
+
+bench-overload: bin/bench ## Ask for ten times as much as the service can do
+	bin/bench -overload
 
 bin/bench: # Go knows what has changed
 	go build -C bench -o ../bin/bench .
@@ -96,4 +103,4 @@ chaos: ## Let every fault strike 30 times, which is 240 crashes (about 10 minute
 	@scripts/test-deps
 	CHAOS_ROUNDS=30 go test -count=1 -timeout 30m -v -run 'TestPostgreSQL|TestSQLite' ./internal/chaos
 
-.PHONY: help dev run build test check check-static lint generate proto-gen generate-check delivery observability vulncheck migrate bench bench-quick bench-micro bench-once bench-test bin/bench docker-build compose-up compose-down fuzz chaos
+.PHONY: help dev run build test check check-static lint generate proto-gen generate-check delivery observability vulncheck migrate bench bench-quick bench-micro bench-once bench-test bin/bench docker-build compose-up compose-down fuzz chaos browser-test bench-overload

@@ -34,6 +34,8 @@ type bench struct {
 type Plan struct {
 	// Full is more than the core.
 	Full bool `json:"full"`
+	// Overload is nothing but the overload.
+	Overload bool `json:"overload,omitempty"`
 	// Rounds of each measurement.
 	Rounds int `json:"rounds"`
 	// Seconds of one measurement, and of one with a single client.
@@ -57,8 +59,11 @@ func runBench(ctx context.Context, plan Plan, root string, logger *log.Logger) (
 		return nil, err
 	}
 	parts := []func(context.Context) error{b.core}
-	if plan.Full {
-		parts = append(parts, b.growth, b.sqlite)
+	switch {
+	case plan.Overload:
+		parts = []func(context.Context) error{b.overload}
+	case plan.Full:
+		parts = append(parts, b.growth, b.sqlite, b.overload)
 	}
 	for _, part := range parts {
 		if err := part(ctx); err != nil {
@@ -118,7 +123,7 @@ func (b *bench) core(ctx context.Context) error {
 	b.closers = append(b.closers, static.stop)
 	steps := b.coreSteps(s, static)
 	if b.plan.Full {
-		away, err := b.remoteSite(ctx, s)
+		away, err := b.remoteSite(ctx, s, time.Millisecond)
 		if err != nil {
 			return err
 		}

@@ -39,6 +39,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	root := flags.String("root", ".", "the repository")
 	quick := flags.Bool("quick", false, "measure the core only, in under two minutes")
+	overload := flags.Bool("overload", false, "measure an overload only, in under a minute")
 	report := flags.Bool("report", false, "measure nothing: write BENCHMARKS.md anew from the results of the last full run")
 	rounds := flags.Int("rounds", 0, "rounds of each measurement (3)")
 	seconds := flags.Int("seconds", 0, "seconds of each measurement (quick 2, full 3)")
@@ -53,6 +54,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if *quick {
 		plan.Full, plan.Seconds, plan.SecondsAlone = false, 2, 1
 		name = "quick.json"
+	}
+	if *overload {
+		plan.Full, plan.Overload, plan.Seconds = false, true, 5
+		name = "overload.json"
 	}
 	if *rounds > 0 {
 		plan.Rounds = *rounds

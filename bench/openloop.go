@@ -18,6 +18,8 @@ type openLoop struct {
 	rate        float64 // requests a second
 	duration    time.Duration
 	connections int
+	// refused takes each answer that is not 2xx, and how long it took. Without it such an answer is an error.
+	refused func(*fasthttp.Response, time.Duration) error
 }
 
 func getByID(carts int) func(*fasthttp.Request) {
@@ -103,11 +105,18 @@ func (o openLoop) send(ctx context.Context, client *fasthttp.HostClient, s *sche
 		req.Reset()
 		o.request(req)
 		req.Header.SetHost(client.Addr)
+		sent := time.Now()
 		if err := client.Do(req, resp); err != nil {
 			return latencies, err
 		}
 		if code := resp.StatusCode(); code/100 != 2 {
-			return latencies, fmt.Errorf("status %d: %s", code, resp.Body())
+			if o.refused == nil {
+				return latencies, fmt.Errorf("status %d: %s", code, resp.Body())
+			}
+			if err := o.refused(resp, time.Since(sent)); err != nil {
+				return latencies, err
+			}
+			continue
 		}
 		latencies = append(latencies, time.Since(due))
 	}

@@ -16,6 +16,7 @@ type Results struct {
 	StartMS     []float64 `json:"start_ms"` // from the start of the process to its first answer
 	BinaryBytes int64     `json:"binary_bytes"`
 	Series      []Series  `json:"series"`
+	Overload    *Overload `json:"overload,omitempty"`
 }
 
 // readResults reads what write wrote.

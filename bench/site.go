@@ -178,15 +178,15 @@ func (b *bench) postgresSite(ctx context.Context, part string, carts, lines int)
 	return s, b.serve(ctx, s, b.server.url(b.server.address(), s.database))
 }
 
-// remoteSite starts a service that has a round trip of 1 ms to the database of another one.
-func (b *bench) remoteSite(ctx context.Context, of *site) (*site, error) {
-	p, err := startProxy(ctx, b.server.address(), time.Millisecond)
+// remoteSite starts a service that has a round trip of that length to the database of another one.
+func (b *bench) remoteSite(ctx context.Context, of *site, away time.Duration) (*site, error) {
+	p, err := startProxy(ctx, b.server.address(), away)
 	if err != nil {
 		return nil, err
 	}
 	b.closers = append(b.closers, p.close)
 	s := *of
-	s.kind = "PostgreSQL, 1 ms away"
+	s.kind = fmt.Sprintf("PostgreSQL, %d ms away", away.Milliseconds())
 	return &s, b.serve(ctx, &s, b.server.url(p.address(), s.database))
 }
 

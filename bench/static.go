@@ -43,11 +43,11 @@ func serveStatic(lines int, stdin io.Reader, stdout io.Writer) error {
 	log := slog.New(slog.DiscardHandler)
 	restServer := &http.Server{
 		Handler: requestid.HTTP(rest.New(static{cart: c}, rest.Options{
-			Logger: log, RequestTimeout: timeout, Version: "bench", Ready: func() error { return nil },
+			Logger: log, RequestTimeout: timeout, Version: "bench", MaxRequests: 10_000, Ready: func() error { return nil },
 		})),
 		ReadHeaderTimeout: timeout,
 	}
-	rpcServer := rpc.New(static{cart: c}, rpc.Options{Logger: log, RequestTimeout: timeout})
+	rpcServer := rpc.New(static{cart: c}, rpc.Options{Logger: log, RequestTimeout: timeout, ClientTimeout: timeout, IdleTimeout: time.Minute, MaxRequests: 10_000})
 	ended := make(chan error, 2)
 	go func() { ended <- restServer.Serve(restListener) }()
 	go func() { ended <- rpcServer.Serve(rpcListener) }()

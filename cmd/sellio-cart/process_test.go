@@ -101,12 +101,18 @@ func runOnce(t testing.TB, args []string, env ...string) (stdout, stderr string,
 	return out.String(), errOut.String(), cmd.ProcessState.ExitCode()
 }
 
-var readyLine = regexp.MustCompile(`Sellio Cart is ready\..*?rest"?[=:]"?(http://[^\s",]+).*?grpc"?[=:]"?([^\s",]+).*?admin"?[=:]"?(http://[^\s",}]+)`)
+var readyLine = regexp.MustCompile(`Sellio Cart is ready\..*?rest"?[=:]"?(https?://[^\s",]+).*?grpc"?[=:]"?([^\s",]+).*?admin"?[=:]"?(http://[^\s",}]+)`)
 
 // serve starts the service on any free ports, and returns once it is ready. It ends with the test.
 func serve(t testing.TB, env ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: command(t, nil, env...), ended: make(chan struct{})}
+	return begin(t, command(t, nil, env...))
+}
+
+// begin is serve for a command that runs the service.
+func begin(t testing.TB, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, ended: make(chan struct{})}
 	p.grown = sync.NewCond(&p.mu)
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {

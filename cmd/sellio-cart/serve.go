@@ -6,31 +6,22 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/http"
 	"os/signal"
 	"slices"
-	"strconv"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
 
-	"github.com/sellio/sellio-cart/api"
-	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
 	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/commit"
 	"github.com/sellio/sellio-cart/internal/config"
-	"github.com/sellio/sellio-cart/internal/docsui"
 	"github.com/sellio/sellio-cart/internal/postgres"
+	"github.com/sellio/sellio-cart/internal/ratelimit"
 	"github.com/sellio/sellio-cart/internal/readiness"
 	"github.com/sellio/sellio-cart/internal/requestid"
-	"github.com/sellio/sellio-cart/internal/rest"
-	"github.com/sellio/sellio-cart/internal/rpc"
 	"github.com/sellio/sellio-cart/internal/sqlite"
 	"github.com/sellio/sellio-cart/internal/telemetry"
 )
@@ -79,6 +70,9 @@ func newLogger(w io.Writer, cfg config.Config) *slog.Logger {
 
 // service is the running program.
 type service struct {
+	cfg config.Config
+	log *slog.Logger
+
 	// listeners end at once, together, and closers after them, the last one first.
 	listeners, closers []func(context.Context) error
 	// failed hears of a listener that ended on its own.
@@ -87,30 +81,35 @@ type service struct {
 	tracing *telemetry.Tracing // may be nil
 	metrics *telemetry.Metrics
 	ready   *readiness.Checker
+
+	who   *auth.Authenticator // nil: every caller is trusted
+	limit *ratelimit.Limiter
 }
 
 // start starts all parts. Where one fails it stops the others.
 func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *service, err error) {
-	s := &service{failed: make(chan error, 3), metrics: telemetry.New(version), ready: readiness.New(log)}
+	s := &service{cfg: cfg, log: log, failed: make(chan error, 3), metrics: telemetry.New(version), ready: readiness.New(log)}
 	s.metrics.WatchReady(s.ready.Ready)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.stop(context.WithoutCancel(ctx)))
 		}
 	}()
-	who, err := newAuthenticator(ctx, cfg, log)
-	if err != nil {
+	if s.who, err = newAuthenticator(ctx, cfg, log); err != nil {
+		return nil, err
+	}
+	if s.limit, err = ratelimit.New(cfg.CreateRate, cfg.CreateBurst); err != nil {
 		return nil, err
 	}
 	if s.tracing, err = telemetry.StartTracing(ctx, version, log); err != nil {
 		return nil, err
 	}
 	s.closers = append(s.closers, s.tracing.Stop)
-	adminAddr, err := s.serveAdmin(ctx, cfg, log)
+	adminAddr, err := s.serveAdmin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	store, err := s.openStore(ctx, cfg, log)
+	store, err := s.openStore(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -121,18 +120,25 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *service
 	})
 	s.closers = append(s.closers, carts.Close)
 	s.metrics.WatchQueues(carts.Waiting)
-	guarded := guard(carts, who)
-	rpcAddr, err := s.serveRPC(ctx, cfg, guarded, who, log)
+	guarded := guard(carts, s.who)
+	rpcAddr, err := s.serveRPC(ctx, guarded)
 	if err != nil {
 		return nil, err
 	}
-	restAddr, err := s.serveREST(ctx, cfg, guarded, who, log)
+	restAddr, err := s.serveREST(ctx, guarded)
 	if err != nil {
 		return nil, err
 	}
 	s.ready.Start(store.Ping)
+	url, docs := "http://"+restAddr, "off"
+	if cfg.TLSCertFile != "" {
+		url = "https://" + restAddr
+	}
+	if cfg.DocsEnabled {
+		docs = url + "/docs"
+	}
 	log.Info("Sellio Cart is ready.", "version", version, "database", cfg.DatabaseURL,
-		"rest", "http://"+restAddr, "docs", "http://"+restAddr+"/docs", "grpc", rpcAddr, "admin", "http://"+adminAddr)
+		"rest", url, "docs", docs, "grpc", rpcAddr, "admin", "http://"+adminAddr)
 	return s, nil
 }
 
@@ -154,7 +160,8 @@ func (s *service) stop(ctx context.Context) error {
 }
 
 // openStore opens the configured database. SQLite is always migrated; PostgreSQL if so configured.
-func (s *service) openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (cart.Store, error) {
+func (s *service) openStore(ctx context.Context) (cart.Store, error) {
+	cfg := s.cfg
 	url := cfg.DatabaseURL.DSN()
 	if cfg.DatabaseURL.Kind() == config.SQLite {
 		return sqlite.Open(ctx, url)
@@ -163,7 +170,7 @@ func (s *service) openStore(ctx context.Context, cfg config.Config, log *slog.Lo
 		err := withMigrator(ctx, cfg, func(ctx context.Context, p *goose.Provider) error {
 			results, err := p.Up(ctx)
 			for _, r := range results {
-				log.Info("Migrated.", "migration", r.Source.Path)
+				s.log.Info("Migrated.", "migration", r.Source.Path)
 			}
 			return err
 		})
@@ -179,99 +186,4 @@ func (s *service) openStore(ctx context.Context, cfg config.Config, log *slog.Lo
 	}
 	s.metrics.WatchPool(store.Stat)
 	return store, nil
-}
-
-func (s *service) serveRPC(ctx context.Context, cfg config.Config, carts rpc.Carts, who *auth.Authenticator, log *slog.Logger) (addr string, err error) {
-	ln, addr, err := listen(ctx, "GRPC_PORT", cfg.GRPCPort)
-	if err != nil {
-		return "", err
-	}
-	server := rpc.New(carts, rpc.Options{
-		Logger: log, RequestTimeout: cfg.RequestTimeout, Auth: who,
-		ServerOptions: append(s.tracing.ServerOptions(),
-			grpc.ChainUnaryInterceptor(s.metrics.Unary(cartv1.CartService_ServiceDesc))),
-	})
-	s.ready.Notify(server.SetReady)
-	s.listeners = append(s.listeners, server.Shutdown)
-	go func() {
-		if err := server.Serve(ln); err != nil {
-			s.failed <- fmt.Errorf("serve gRPC: %w", err)
-		}
-	}()
-	return addr, nil
-}
-
-func (s *service) serveREST(ctx context.Context, cfg config.Config, carts rest.Carts, who *auth.Authenticator, log *slog.Logger) (addr string, err error) {
-	docs, err := docsui.Handler(api.OpenAPI)
-	if err != nil {
-		return "", err
-	}
-	mux := http.NewServeMux()
-	for _, path := range []string{"/docs", "/docs/", "/redoc", "/openapi.json"} {
-		mux.Handle(path, docs)
-	}
-	mux.Handle("/", rest.New(carts, rest.Options{
-		Logger: log, SecureCookie: !cfg.Local(), RequestTimeout: cfg.RequestTimeout, Version: version,
-		Auth:  who,
-		Ready: s.ready.Err,
-	}))
-	server := &http.Server{
-		Handler:           requestid.HTTP(s.tracing.HTTP(s.metrics.HTTP(mux, rest.Operation), rest.Operation)),
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       5*time.Second + cfg.RequestTimeout,
-		WriteTimeout:      10*time.Second + cfg.RequestTimeout,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
-	if addr, err = s.serveHTTP(ctx, "REST", "HTTP_PORT", cfg.HTTPPort, server); err != nil {
-		return "", err
-	}
-	s.listeners = append(s.listeners, func(ctx context.Context) error {
-		// What Shutdown cannot finish in time Close cuts off.
-		if err := server.Shutdown(ctx); err != nil {
-			return errors.Join(fmt.Errorf("stop REST: %w", err), server.Close())
-		}
-		return nil
-	})
-	return addr, nil
-}
-
-// serveAdmin serves operators. It ends after all that is started later, so that a stop can be watched, and waits for
-// nobody.
-func (s *service) serveAdmin(ctx context.Context, cfg config.Config, log *slog.Logger) (addr string, err error) {
-	server := &http.Server{
-		Handler:           telemetry.Admin(s.metrics.Handler(log)),
-		ReadHeaderTimeout: 5 * time.Second,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
-	if addr, err = s.serveHTTP(ctx, "metrics", "ADMIN_PORT", cfg.AdminPort, server); err != nil {
-		return "", err
-	}
-	s.closers = append(s.closers, func(context.Context) error { return server.Close() })
-	return addr, nil
-}
-
-// serveHTTP starts the server on the port that the variable holds.
-func (s *service) serveHTTP(ctx context.Context, name, variable string, port int, server *http.Server) (addr string, err error) {
-	ln, addr, err := listen(ctx, variable, port)
-	if err != nil {
-		return "", err
-	}
-	go func() {
-		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			s.failed <- fmt.Errorf("serve %s: %w", name, err)
-		}
-	}()
-	return addr, nil
-}
-
-// listen listens on the port of all addresses, and returns where the service is reached on this machine.
-func listen(ctx context.Context, variable string, port int) (net.Listener, string, error) {
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", ":"+strconv.Itoa(port))
-	if err != nil {
-		return nil, "", fmt.Errorf("%s=%d: %w", variable, port, err)
-	}
-	return ln, net.JoinHostPort("localhost", strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)), nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Code says what kind of failure an [Error] is. Each transport maps codes in one table.
@@ -24,14 +25,16 @@ const (
 
 	CodeUnauthenticated // nobody knows who the caller is; nothing was done
 	CodeForbidden       // the caller names an owner that they are not; nothing was done
+	CodeRateLimited     // the caller creates carts too fast; nothing was done
 )
 
 // Error is a failure with a public half, for the caller, and a private one, for the log.
 type Error struct {
 	Code   Code
-	Detail string       // a sentence for the caller
-	Fields []FieldError // which fields are at fault; only with CodeInvalid
-	Cause  error        // for the log; never shown to callers
+	Detail string        // a sentence for the caller
+	Fields []FieldError  // which fields are at fault; only with CodeInvalid
+	Cause  error         // for the log; never shown to callers
+	Wait   time.Duration // after which repeating may help; only with CodeRateLimited
 }
 
 // FieldError names a field of a request and says what it may hold.
@@ -87,6 +90,11 @@ func OutcomeUnknown(cause error) *Error {
 // Refused is the failure of a Save whose data the database did not take; nothing was done.
 func Refused(cause error) *Error {
 	return &Error{Code: CodeRefused, Detail: "The database refused the change.", Cause: cause}
+}
+
+// RateLimited is the failure of a caller who creates carts too fast, and may create the next one after wait.
+func RateLimited(wait time.Duration) *Error {
+	return &Error{Code: CodeRateLimited, Detail: "Too many new carts. Please try again later.", Wait: wait}
 }
 
 func errNotActive(c *Cart) *Error {

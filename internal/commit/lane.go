@@ -42,6 +42,7 @@ type lanes[Q, A any] struct {
 	name   Queue
 	queues []chan *job[Q, A]
 	size   int
+	weigh  func(Q) int
 	late   func(error) *cart.Error
 	run    func(context.Context, []*job[Q, A]) []*job[Q, A]
 
@@ -55,14 +56,14 @@ type lanes[Q, A any] struct {
 	running sync.WaitGroup
 }
 
-// startLanes starts n lanes with batches of up to size jobs. run gets a batch and either answers each
-// job or returns it, to be run again. late makes the error of a caller that gave up after its batch
-// had begun.
-func startLanes[Q, A any](name Queue, n, size int, o Options, late func(error) *cart.Error,
+// startLanes starts n lanes. weigh says how much of a batch a request fills; no job joins a batch that is
+// filled up to size. run gets a batch and either answers each job or returns it, to be run again. late makes
+// the error of a caller that gave up after its batch had begun.
+func startLanes[Q, A any](name Queue, n, size int, o Options, weigh func(Q) int, late func(error) *cart.Error,
 	run func(context.Context, []*job[Q, A]) []*job[Q, A],
 ) *lanes[Q, A] {
 	l := &lanes[Q, A]{
-		name: name, queues: make([]chan *job[Q, A], n), size: size, late: late, run: run,
+		name: name, queues: make([]chan *job[Q, A], n), size: size, weigh: weigh, late: late, run: run,
 		observer: o.Observer, timeout: o.Timeout,
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background()) //nolint:gosec // wait calls it
@@ -156,13 +157,19 @@ func (l *lanes[Q, A]) next(queue <-chan *job[Q, A], again []*job[Q, A]) (batch [
 // to do so before the batch begins; nobody else is waited for. That makes batches larger where processors
 // are scarce: there it was measured to serve up to 15 % more reads.
 func (l *lanes[Q, A]) fill(batch []*job[Q, A], queue <-chan *job[Q, A]) []*job[Q, A] {
+	filled := 0
+	for _, j := range batch {
+		filled += l.weigh(j.in)
+	}
 	for {
 		had := len(batch)
 		runtime.Gosched()
-		for len(batch) < l.size && len(queue) > 0 {
-			batch = begin(batch, <-queue) // nobody else receives, so this does not block
+		for filled < l.size && len(queue) > 0 {
+			j := <-queue // nobody else receives, so this does not block
+			batch = begin(batch, j)
+			filled += l.weigh(j.in)
 		}
-		if len(batch) == had || len(batch) == l.size {
+		if len(batch) == had || filled >= l.size {
 			return batch
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"hash/maphash"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/sellio/sellio-cart/internal/cart"
@@ -17,7 +18,7 @@ import (
 type Options struct {
 	WriteLanes int           // batches of commands under way at once
 	ReadLanes  int           // batches of reads under way at once; and again as many listings
-	BatchSize  int           // most commands, or reads, in a batch
+	BatchSize  int           // most commands in a batch; a batch of reads asks for as many carts, or for more in its last one
 	QueueSize  int           // most commands waiting; and again reads, and listings
 	Timeout    time.Duration // for one batch
 	Logger     *slog.Logger
@@ -26,7 +27,7 @@ type Options struct {
 
 // Service runs commands and reads against a store. Its methods may be called by many goroutines at
 // once. Their errors are those of [cart.Command] and [cart.Store], and:
-// CodeOverloaded where a queue is full, CodeConflict where others kept changing the cart, and
+// CodeOverloaded where a queue is full or too many lines are held, CodeConflict where others kept changing the cart, and
 // CodeUnavailable or CodeOutcomeUnknown, with the context's error as its cause, for a caller whose
 // context ended first.
 type Service struct {
@@ -34,7 +35,16 @@ type Service struct {
 	writes *lanes[cart.Command, *cart.Cart]
 	reads  *lanes[[]cart.Ref, []*cart.Cart]
 	lists  *lanes[cart.Listing, []*cart.Cart]
+	held   atomic.Int64 // lines, see hold
 }
+
+const (
+	// maxHeld is how many lines there may be in all answers that are held: two of the largest.
+	maxHeld = 2 * cart.MaxCartsAsked * cart.MaxLines
+	// freelyHeld is the most lines of an answer that does not count: so many fit into the buffers of a socket, so
+	// that no client can make them stay here.
+	freelyHeld = 1000
+)
 
 // New starts the lanes of a service over the store. Close ends them.
 func New(store cart.Store, o Options) *Service {
@@ -45,11 +55,13 @@ func New(store cart.Store, o Options) *Service {
 	r := &reader{store: store, outage: &outage{log: o.Logger, what: "reads"}}
 	return &Service{
 		seed:   maphash.MakeSeed(),
-		writes: startLanes(Writes, o.WriteLanes, o.BatchSize, o, cart.OutcomeUnknown, w.run),
-		reads:  startLanes(Reads, o.ReadLanes, o.BatchSize, o, cart.Unavailable, r.load),
-		lists:  startLanes(Lists, o.ReadLanes, 1, o, cart.Unavailable, r.list),
+		writes: startLanes(Writes, o.WriteLanes, o.BatchSize, o, one[cart.Command], cart.OutcomeUnknown, w.run),
+		reads:  startLanes(Reads, o.ReadLanes, o.BatchSize, o, func(refs []cart.Ref) int { return len(refs) }, cart.Unavailable, r.load),
+		lists:  startLanes(Lists, o.ReadLanes, 1, o, one[cart.Listing], cart.Unavailable, r.list),
 	}
 }
+
+func one[Q any](Q) int { return 1 }
 
 // Do runs a valid command and returns the cart as the command left it. It returns after COMMIT; a
 // command that changes nothing commits nothing. A caller whose context ends before the command's
@@ -71,7 +83,8 @@ func (s *Service) Get(ctx context.Context, ref cart.Ref) (*cart.Cart, error) {
 	return found[0], nil
 }
 
-// GetMany returns the carts with these ids that have lines, in the order asked, each of them once.
+// GetMany returns the carts with these ids that have lines, in the order asked, each of them once. The caller
+// ends ctx when it is done with them; CodeOverloaded: others hold so many lines that these would be too many.
 func (s *Service) GetMany(ctx context.Context, ids []int64) ([]*cart.Cart, error) {
 	refs := make([]cart.Ref, 0, len(ids))
 	asked := make(map[int64]bool, len(ids))
@@ -94,12 +107,34 @@ func (s *Service) GetMany(ctx context.Context, ids []int64) ([]*cart.Cart, error
 			carts = append(carts, c)
 		}
 	}
-	return carts, nil
+	return s.hold(ctx, carts)
 }
 
-// List returns carts of a user that have lines, newest id first.
+// List returns carts of a user that have lines, newest id first. Ctx and CodeOverloaded are as in GetMany.
 func (s *Service) List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error) {
-	return s.lists.do(ctx, maphash.Comparable(s.seed, l), l)
+	carts, err := s.lists.do(ctx, maphash.Comparable(s.seed, l), l)
+	if err != nil {
+		return nil, err
+	}
+	return s.hold(ctx, carts)
+}
+
+// hold counts the lines of a long answer until ctx ends. The longest has 100,000 of them, and a client may take its
+// time over it, so what bounds requests does not bound memory. A lone answer is never too long.
+func (s *Service) hold(ctx context.Context, carts []*cart.Cart) ([]*cart.Cart, error) {
+	lines := int64(0)
+	for _, c := range carts {
+		lines += int64(len(c.Items))
+	}
+	if lines <= freelyHeld {
+		return carts, nil
+	}
+	if held := s.held.Add(lines); held > maxHeld && held > lines {
+		s.held.Add(-lines)
+		return nil, cart.ErrOverloaded
+	}
+	context.AfterFunc(ctx, func() { s.held.Add(-lines) })
+	return carts, nil
 }
 
 func (s *Service) load(ctx context.Context, refs []cart.Ref) ([]*cart.Cart, error) {

@@ -166,6 +166,79 @@ func TestBatchesAreBounded(t *testing.T) {
 	})
 }
 
+// TestReadsAreWeighedByCarts has callers that ask for many carts each: a batch must not grow with all of them.
+func TestReadsAreWeighedByCarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		m := &memory{beforeLoad: func(context.Context, []cart.Ref) error { <-gate; return nil }}
+		s := start(t, m, func(o *commit.Options) { o.BatchSize = 8 })
+		first := calls(1, func(int) error { _, err := s.GetMany(t.Context(), []int64{1000}); return err })
+		wait := calls(6, func(i int) error {
+			ids := make([]int64, 5)
+			for j := range ids {
+				ids[j] = int64(10*i + j + 1)
+			}
+			_, err := s.GetMany(t.Context(), ids)
+			return err
+		})
+		close(gate)
+		for _, err := range append(first(), wait()...) {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		var sizes []int
+		for _, l := range m.loads[1:] {
+			sizes = append(sizes, len(l))
+		}
+		if diff := cmp.Diff([]int{10, 10, 10}, sizes); diff != "" {
+			t.Errorf("carts in each load, of callers that want 5 each: %s", diff)
+		}
+	})
+}
+
+// TestHeldLinesAreBounded has callers that keep what they asked for: 200 carts of 500 lines each.
+func TestHeldLinesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{carts: make(map[int64]*cart.Cart)}
+		user := int64(1)
+		ids := make([]int64, cart.MaxCartsAsked)
+		for i := range ids {
+			ids[i] = int64(i + 1)
+			m.carts[ids[i]] = &cart.Cart{ID: ids[i], CompanyID: 1, UserID: &user, Items: make([]cart.Item, cart.MaxLines)}
+		}
+		m.ids = int64(len(ids))
+		s := start(t, m)
+		ask := func(ctx context.Context, i int) error {
+			if i%2 == 0 {
+				_, err := s.GetMany(ctx, ids)
+				return err
+			}
+			_, err := s.List(ctx, cart.Listing{UserID: user, Limit: cart.MaxCartsAsked})
+			return err
+		}
+		held, done := context.WithCancel(t.Context())
+		for i := range 2 {
+			if err := ask(held, i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 2 {
+			if err := ask(t.Context(), i); !errors.Is(err, cart.ErrOverloaded) {
+				t.Errorf("got %v while two others hold such answers, want ErrOverloaded", err)
+			}
+		}
+		if _, err := s.Get(t.Context(), cart.ByID(1)); err != nil {
+			t.Errorf("a single cart is refused: %v", err)
+		}
+		done()
+		synctest.Wait()
+		if err := ask(t.Context(), 0); err != nil {
+			t.Errorf("got %v when they are done", err)
+		}
+	})
+}
+
 func TestFullQueueRefusesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{}

@@ -51,10 +51,10 @@ type Config struct {
 	ReadLanes int `env:"READ_LANES" envDefault:"2" min:"1" max:"64" doc:"batches of reads that may be under way at once"`
 
 	// BatchSize bounds one batch, of commands or of reads.
-	BatchSize int `env:"BATCH_SIZE" envDefault:"64" min:"1" max:"1000" doc:"most commands or reads in a batch"`
+	BatchSize int `env:"BATCH_SIZE" envDefault:"256" min:"1" max:"1000" doc:"most commands or reads in a batch"`
 
 	// QueueSize bounds what waits in all write lanes together, and again in all read lanes.
-	QueueSize int `env:"QUEUE_SIZE" envDefault:"4096" min:"1" max:"1000000" doc:"most requests waiting in all write lanes, and again in all read lanes; further ones are refused at once with 503 / RESOURCE_EXHAUSTED"`
+	QueueSize int `env:"QUEUE_SIZE" envDefault:"1024" min:"1" max:"1000000" doc:"most requests waiting in all write lanes, and again in all read lanes; further ones are refused at once with 503 / RESOURCE_EXHAUSTED"`
 
 	// AuthMode says who is let in, see docs/security.md.
 	AuthMode string `env:"AUTH_MODE" envDefault:"none" match:"^(none|token|jwt)$" holds:"none, token or jwt" doc:"who is let in: everybody; services with a token; or services with a token, users with a JWT, and guests"`
@@ -75,6 +75,38 @@ type Config struct {
 	AuthJWKS string `env:"AUTH_JWKS" match:"^(https?://[^@\\s]+|/.*|[^:]+)$" holds:"an https:// or http:// URL without a user, or the path of a file" doc:"JWKS with the public keys for these JWTs; must be set when AUTH_MODE is jwt"`
 	// AdminPort is the port of metrics and profiles; 0 is any free port. It is no other's port.
 	AdminPort int `env:"ADMIN_PORT" envDefault:"9090" min:"0" max:"65535" doc:"port of /metrics and /debug/pprof, which nobody outside may reach; 0 takes any free one"`
+
+	// ClientTimeout bounds what a client takes its time for: to send a request, and again to take the answer.
+	ClientTimeout time.Duration `env:"CLIENT_TIMEOUT" envDefault:"5s" min:"100ms" max:"5m" doc:"how long a client may take to send a request, and again to take the answer"`
+
+	// IdleTimeout bounds how long a connection is kept that nobody uses.
+	IdleTimeout time.Duration `env:"IDLE_TIMEOUT" envDefault:"2m0s" min:"100ms" max:"1h" doc:"how long a connection is kept without a request"`
+
+	// MaxConnections bounds the connections of each port, and also the requests under way there, of which HTTP/2
+	// allows many on one connection.
+	MaxConnections int `env:"MAX_CONNECTIONS" envDefault:"4096" min:"1" max:"1000000" doc:"most connections, and most requests under way, on each port; a further connection takes the place of an idle one or is closed, a further request is refused with 503 / RESOURCE_EXHAUSTED"`
+
+	// CreateRate bounds how many carts a caller may create a minute; 0 bounds nothing.
+	CreateRate int `env:"CREATE_RATE" envDefault:"0" min:"0" max:"1000000" doc:"most carts that a caller may create a minute, further ones are refused with 429 / RESOURCE_EXHAUSTED; 0 is no limit"`
+
+	// CreateBurst is how many carts a caller may create at once, after some time without any.
+	CreateBurst int `env:"CREATE_BURST" envDefault:"10" min:"1" max:"1000000" doc:"carts that a caller may create at once where CREATE_RATE is set"`
+
+	// TrustedProxies are those whose X-Forwarded-For is believed.
+	TrustedProxies Networks `env:"TRUSTED_PROXIES" holds:"networks such as 10.0.0.0/8, separated by commas" doc:"proxies whose X-Forwarded-For tells where a request comes from"`
+
+	// CORSOrigins are the origins of other sites whose pages may call the REST API.
+	CORSOrigins Origins `env:"CORS_ORIGINS" holds:"origins such as https://shop.example.com, separated by commas" doc:"sites, other than that of the service, whose pages may call the REST API in a browser"`
+
+	// DocsEnabled serves the documentation of the REST API.
+	DocsEnabled bool `env:"DOCS_ENABLED" envDefault:"true" match:"^(?i:true|false|1|0)$" holds:"true or false" doc:"whether /docs, /redoc and /openapi.json are served"`
+
+	// TLSCertFile and TLSKeyFile turn TLS on, on both ports. Both are set or neither is.
+	TLSCertFile string `env:"TLS_CERT_FILE" holds:"the path of a PEM file" doc:"certificate of the service and those between it and its authority; with TLS_KEY_FILE it turns TLS on, on both ports"`
+	TLSKeyFile  string `env:"TLS_KEY_FILE" holds:"the path of a PEM file" doc:"private key of the certificate"`
+
+	// GRPCClientCAFile makes clients over gRPC show a certificate.
+	GRPCClientCAFile string `env:"GRPC_CLIENT_CA_FILE" holds:"the path of a PEM file" doc:"authorities; a client over gRPC must then show a certificate that one of them has signed"`
 }
 
 // Load reads the settings from environ, which has the form of os.Environ, and from the file .env in dir where there is
@@ -143,6 +175,8 @@ func parse(vars map[string]string, fallback string) (Config, error) {
 		FuncMap: map[reflect.Type]env.ParserFunc{
 			reflect.TypeFor[DatabaseURL](): func(raw string) (any, error) { return ParseDatabaseURL(raw) },
 			reflect.TypeFor[Tokens]():      func(raw string) (any, error) { return parseTokens(raw) },
+			reflect.TypeFor[Networks]():    func(raw string) (any, error) { return parseNetworks(raw) },
+			reflect.TypeFor[Origins]():     func(raw string) (any, error) { return parseOrigins(raw) },
 		},
 	})
 	return c, err

@@ -41,12 +41,17 @@ func TestDefaults(t *testing.T) {
 		ShutdownTimeout: 15 * time.Second,
 		WriteLanes:      2,
 		ReadLanes:       2,
-		BatchSize:       64,
-		QueueSize:       4096,
 		AuthMode:        "none",
 		AdminPort:       9090,
+		BatchSize:       256,
+		QueueSize:       1024,
+		ClientTimeout:   5 * time.Second,
+		IdleTimeout:     2 * time.Minute,
+		MaxConnections:  4096,
+		CreateBurst:     10,
+		DocsEnabled:     true,
 	}
-	if c != want {
+	if !reflect.DeepEqual(c, want) {
 		t.Errorf("Load = %+v, want %+v", c, want)
 	}
 	if !c.Local() {
@@ -99,6 +104,14 @@ func TestGoodValues(t *testing.T) {
 		{"QUEUE_SIZE", "1", "1"},
 		{"QUEUE_SIZE", "1000000", "1000000"},
 		{"AUTH_MODE", "none", "none"},
+		{"CLIENT_TIMEOUT", "100ms", "100ms"},
+		{"IDLE_TIMEOUT", "1h", "1h0m0s"},
+		{"MAX_CONNECTIONS", "1", "1"},
+		{"CREATE_RATE", "0", "0"},
+		{"CREATE_BURST", "1", "1"},
+		{"TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8", "10.0.0.0/8,fd00::/8"},
+		{"CORS_ORIGINS", "https://a.example, http://b.example:8080", "https://a.example,http://b.example:8080"},
+		{"DOCS_ENABLED", "false", "false"},
 	} {
 		t.Run(tt.name+"="+tt.value, func(t *testing.T) {
 			t.Parallel()
@@ -154,6 +167,16 @@ func TestBadValues(t *testing.T) {
 		{"QUEUE_SIZE", "1000001", "a whole number from 1 to 1000000"},
 		{"AUTH_MODE", "JWT", mode},
 		{"AUTH_MODE", "token,jwt", mode},
+		{"CLIENT_TIMEOUT", "0", "a duration from 100ms to 5m, such as 5s"},
+		{"IDLE_TIMEOUT", "2h", "a duration from 100ms to 1h, such as 2m0s"},
+		{"MAX_CONNECTIONS", "0", "a whole number from 1 to 1000000"},
+		{"CREATE_RATE", "-1", "a whole number from 0 to 1000000"},
+		{"CREATE_BURST", "0", "a whole number from 1 to 1000000"},
+		{"TRUSTED_PROXIES", "10.0.0.0/8,10.1.1.1", "networks such as 10.0.0.0/8, separated by commas"},
+		{"CORS_ORIGINS", "*", "origins such as https://shop.example.com, separated by commas"},
+		{"CORS_ORIGINS", "*.example.com", "origins such as https://shop.example.com, separated by commas"},
+		{"CORS_ORIGINS", "shop.example.com", "origins such as https://shop.example.com, separated by commas"},
+		{"DOCS_ENABLED", "no", "true or false"},
 	} {
 		t.Run(tt.name+"="+tt.value, func(t *testing.T) {
 			t.Parallel()
@@ -215,6 +238,10 @@ func TestVariablesTogether(t *testing.T) {
 		{"JWTs without audience", []string{"AUTH_MODE=jwt", "AUTH_JWT_ISSUER=i", "AUTH_JWKS=keys"}, "AUTH_JWT_AUDIENCE"},
 		{"JWTs without keys", []string{"AUTH_MODE=jwt", "AUTH_JWT_ISSUER=i", "AUTH_JWT_AUDIENCE=a"}, "AUTH_JWKS"},
 		{"keys with a password", []string{"AUTH_MODE=jwt", "AUTH_JWT_ISSUER=i", "AUTH_JWT_AUDIENCE=a", "AUTH_JWKS=https://u:p@h/k"}, "AUTH_JWKS"},
+		{"certificate without key", []string{"TLS_CERT_FILE=a"}, "TLS_KEY_FILE"},
+		{"key without certificate", []string{"TLS_KEY_FILE=a"}, "TLS_CERT_FILE"},
+		{"authorities without TLS", []string{"GRPC_CLIENT_CA_FILE=a"}, "GRPC_CLIENT_CA_FILE"},
+		{"all of TLS", []string{"TLS_CERT_FILE=a", "TLS_KEY_FILE=b", "GRPC_CLIENT_CA_FILE=c"}, ""},
 	} {
 		t.Run(tt.title, func(t *testing.T) {
 			t.Parallel()
@@ -255,7 +282,7 @@ func TestDotenv(t *testing.T) {
 		"READ_LANES":   "7",    // but not with an empty value
 		"GRPC_PORT":    "9002",
 		"LOG_LEVEL":    "debug",
-		"BATCH_SIZE":   "64",
+		"BATCH_SIZE":   "256",
 		"DATABASE_URL": "sqlite:/$HOME/cart.db",
 	} {
 		if got := value(t, c, name); got != want {

@@ -82,6 +82,18 @@ func invalidTogether(c Config, vars map[string]string) error {
 			Want: "set when APP_ENV is prod, to " + databaseURLForms(),
 		})
 	}
+	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
+		missing := &InvalidError{Name: "TLS_KEY_FILE", Want: "set where TLS_CERT_FILE is"}
+		if c.TLSCertFile == "" {
+			missing = &InvalidError{Name: "TLS_CERT_FILE", Want: "set where TLS_KEY_FILE is"}
+		}
+		problems = append(problems, missing)
+	}
+	if c.GRPCClientCAFile != "" && c.TLSCertFile == "" {
+		problems = append(problems, &InvalidError{
+			Name: "GRPC_CLIENT_CA_FILE", Held: c.GRPCClientCAFile, Want: "left out where TLS_CERT_FILE is not set",
+		})
+	}
 	return errors.Join(append(problems, invalidAuth(c, vars)...)...)
 }
 

@@ -11,13 +11,13 @@ import (
 // The functions below turn requests into commands. Their errors are CodeInvalid and name every field
 // that is at fault.
 
-func upsert(ctx context.Context, req *oas.UpsertRequest) (cart.Command, error) {
+func upsert(ctx context.Context, req *oas.UpsertRequest) (cart.Upsert, error) {
 	owner, err := ownerOf(ctx, req.UserID, req.Cookie)
 	cmd := cart.Upsert{CompanyID: req.CompanyID, Owner: owner}
 	return cmd, cart.Invalid(cmd.Validate(), err)
 }
 
-func addItem(ctx context.Context, req *oas.AddItemRequest) (cart.Command, error) {
+func addItem(ctx context.Context, req *oas.AddItemRequest) (cart.AddItem, error) {
 	owner, ownerErr := ownerOf(ctx, req.UserID, req.Cookie)
 	price, priceErr := cart.ParsePrice(req.Price)
 	cmd := cart.AddItem{

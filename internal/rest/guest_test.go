@@ -78,7 +78,7 @@ func TestWritesOfNewGuest(t *testing.T) {
 }
 
 func TestInsecureCookie(t *testing.T) {
-	h := rest.New(&fakeCarts{}, rest.Options{Logger: quiet(), RequestTimeout: time.Minute})
+	h := rest.New(&fakeCarts{}, rest.Options{Logger: quiet(), RequestTimeout: time.Minute, MaxRequests: 100})
 	if send(t, start(t, h), "GET", activePath, "").cookieSet(t, false) == "" {
 		t.Error("no cookie")
 	}

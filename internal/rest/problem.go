@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/go-faster/jx"
 	"github.com/ogen-go/ogen/ogenerrors"
@@ -28,10 +31,11 @@ var statuses = map[cart.Code]int{
 
 	cart.CodeUnauthenticated: http.StatusUnauthorized,
 	cart.CodeForbidden:       http.StatusForbidden,
+	cart.CodeRateLimited:     http.StatusTooManyRequests,
 }
 
-// retryAfter is how many seconds a caller should wait after 503.
-const retryAfter = "1"
+// retryAfter is how long a caller should wait after 503, and at least after 429.
+const retryAfter = time.Second
 
 // refusal is an answer to a request that never became a command.
 type refusal struct {
@@ -43,12 +47,14 @@ type refusal struct {
 func (r *refusal) Error() string { return r.detail }
 
 var (
-	errNoPath   = &refusal{http.StatusNotFound, "There is no such path."}
-	errNoMethod = &refusal{http.StatusMethodNotAllowed, "The path does not take this method."}
-	errTooLarge = &refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("The body is larger than %d bytes.", maxBody)}
-	errNotJSON  = &refusal{http.StatusBadRequest, "The body is not JSON."}
-	errType     = &refusal{http.StatusUnsupportedMediaType, "The Content-Type must be application/json."}
-	errTooLong  = &refusal{http.StatusServiceUnavailable, "The request took too long. Please try again in a moment."}
+	errNoPath    = &refusal{http.StatusNotFound, "There is no such path."}
+	errNoMethod  = &refusal{http.StatusMethodNotAllowed, "The path does not take this method."}
+	errTooLarge  = &refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("The body is larger than %d bytes.", maxBody)}
+	errNotJSON   = &refusal{http.StatusBadRequest, "The body is not JSON."}
+	errType      = &refusal{http.StatusUnsupportedMediaType, "The Content-Type must be application/json."}
+	errOtherSite = &refusal{http.StatusForbidden, "Pages of other sites may not do this."}
+	errTooSlow   = &refusal{http.StatusRequestTimeout, "The body did not come in time."}
+	errTooLong   = &refusal{http.StatusServiceUnavailable, "The request took too long. Please try again in a moment."}
 )
 
 // panicked is the error of a handler that panicked.
@@ -73,8 +79,12 @@ func (s *server) fail(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
-	if p.Status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", retryAfter)
+	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
+		wait := retryAfter
+		if e, ok := errors.AsType[*cart.Error](err); ok {
+			wait = max(wait, e.Wait)
+		}
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	}
 	if p.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", "Bearer")

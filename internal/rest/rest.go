@@ -8,12 +8,15 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/ratelimit"
 	"github.com/sellio/sellio-cart/internal/rest/oas"
 )
 
@@ -32,22 +35,26 @@ type Carts interface {
 	List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error)
 }
 
-// Options say how requests are served. All but Auth must be set.
+// Options say how requests are served. All up to MaxRequests must be set.
 type Options struct {
 	Logger         *slog.Logger
 	SecureCookie   bool          // guest cookies travel over HTTPS only
 	RequestTimeout time.Duration // after which a request is answered with 503
 	Version        string        // of the service
 	Ready          func() error  // a CodeUnavailable failure while the service cannot serve
+	MaxRequests    int           // under way at once; further ones are answered with 503
 
-	Auth *auth.Authenticator // nil: every caller is trusted
+	Auth           *auth.Authenticator // nil: every caller is trusted
+	Limit          *ratelimit.Limiter  // of creating carts
+	TrustedProxies []netip.Prefix      // whose word on where a request comes from is taken
+	Origins        []string            // of other sites whose pages may call; each must be valid
 }
 
 // New returns the handler of all paths in api/openapi.yaml. It answers any other path with 404. [requestid.HTTP] must
 // stand before it.
 func New(carts Carts, o Options) http.Handler {
 	s := &server{Options: o}
-	h := &handler{carts: carts, version: o.Version, auth: o.Auth, ready: o.Ready}
+	h := &handler{carts: carts, version: o.Version, auth: o.Auth, ready: o.Ready, limit: o.Limit, proxies: o.TrustedProxies}
 	routes, err := oas.NewServer(
 		h, h,
 		oas.WithErrorHandler(s.fail),
@@ -58,7 +65,7 @@ func New(carts Carts, o Options) http.Handler {
 		panic(err) // Only the telemetry of generated code can fail, and none is generated.
 	}
 	s.routes = routes
-	return s
+	return s.forBrowsers()
 }
 
 // Operation returns the operationId of what the request asks for, "" where api/openapi.yaml has no such operation.
@@ -77,7 +84,9 @@ var paths oas.Server
 // server is what stands around the handlers.
 type server struct {
 	Options
-	routes *oas.Server
+	routes    *oas.Server
+	underWay  atomic.Int64
+	crossSite http.CrossOriginProtection
 }
 
 // noStore keeps caches from showing one guest the cart, or the cookie, of another.
@@ -95,8 +104,17 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.survive(v, r)
 
 	w.Header()["Cache-Control"] = noStore
+	defer s.underWay.Add(-1)
+	if s.underWay.Add(1) > int64(s.MaxRequests) {
+		s.fail(r.Context(), v, r, cart.ErrOverloaded)
+		return
+	}
 	if r.Method == http.MethodHead {
 		r.Method = http.MethodGet // net/http leaves out the body
+	}
+	if err := s.checkSite(r); err != nil {
+		s.fail(r.Context(), v, r, err)
+		return
 	}
 	if r.ContentLength > maxBody {
 		s.fail(r.Context(), v, r, errTooLarge)
@@ -105,8 +123,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Body != http.NoBody {
 		// Without its Close, which would wait for the rest of a body that is too large.
 		r.Body = io.NopCloser(http.MaxBytesReader(w, r.Body, maxBody))
-		if r.Header.Get("Content-Type") == "" {
-			// Clients of the Python service did not have to name it.
+		if r.Header.Get("Content-Type") == "" && r.Header.Get("Origin") == "" {
+			// Clients of the Python service did not have to name it. Pages in browsers have to: a type that is not
+			// named needs no leave from the service to be sent to another site.
 			r.Header.Set("Content-Type", jsonType)
 		}
 	}

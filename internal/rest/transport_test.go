@@ -186,7 +186,7 @@ func TestLargeBody(t *testing.T) {
 }
 
 func TestTimeout(t *testing.T) {
-	h := rest.New(&fakeCarts{wait: true}, rest.Options{Logger: quiet(), RequestTimeout: time.Millisecond})
+	h := rest.New(&fakeCarts{wait: true}, rest.Options{Logger: quiet(), RequestTimeout: time.Millisecond, MaxRequests: 100})
 	p := send(t, start(t, h), "GET", "/api/v1/cart/9", "").problem(t, http.StatusServiceUnavailable)
 	if p.ID != "" {
 		t.Errorf("a timeout is no fault: %+v", p)

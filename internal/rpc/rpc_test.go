@@ -73,6 +73,15 @@ func serve(t testing.TB, carts Carts, o Options, dial ...grpc.DialOption) (*Serv
 	if o.RequestTimeout == 0 {
 		o.RequestTimeout = time.Minute
 	}
+	if o.ClientTimeout == 0 {
+		o.ClientTimeout = time.Minute
+	}
+	if o.IdleTimeout == 0 {
+		o.IdleTimeout = time.Minute
+	}
+	if o.MaxRequests == 0 {
+		o.MaxRequests = 100
+	}
 	if o.Logger == nil {
 		o.Logger = discard
 	}

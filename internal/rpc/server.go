@@ -4,12 +4,15 @@ package rpc
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/gzip" // clients may compress, and the Python service understood it
 	"google.golang.org/grpc/encoding/proto"
@@ -21,15 +24,15 @@ import (
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
 	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/ratelimit"
 )
 
 // The limits of what clients may ask of the server. The largest valid request is a few kilobytes.
 const (
-	maxRequestBytes   = 64 << 10 // of one message, unpacked
-	maxHeaderBytes    = 16 << 10 // of all metadata of one request
-	maxStreams        = 1000     // requests under way on one connection
-	connectionTimeout = 10 * time.Second
-	minPingInterval   = 10 * time.Second
+	maxRequestBytes = 64 << 10 // of one message, unpacked
+	maxHeaderBytes  = 16 << 10 // of all metadata of one request
+	maxStreams      = 1000     // requests under way on one connection
+	minPingInterval = 10 * time.Second
 )
 
 // Carts is what the server needs of the service behind it. It gets valid input only.
@@ -44,12 +47,17 @@ type Carts interface {
 	List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error)
 }
 
-// Options are the settings of a [Server]. The first two must be set.
+// Options are the settings of a [Server]. All up to MaxRequests must be set.
 type Options struct {
 	RequestTimeout time.Duration // for one request; a client may ask for less
 	Logger         *slog.Logger
+	ClientTimeout  time.Duration // for a client to introduce itself, and to send a request
+	IdleTimeout    time.Duration // after which a connection without requests is ended
+	MaxRequests    int           // under way at once; further ones are refused
 
-	Auth *auth.Authenticator // nil: every caller is trusted
+	Auth  *auth.Authenticator // nil: every caller is trusted
+	Limit *ratelimit.Limiter  // of creating carts
+	TLS   *tls.Config         // without it the server speaks in the clear
 	// ServerOptions are more options of the library, and may be left out. Unary interceptors among them see the
 	// request's id, and stand around all else that the server does.
 	ServerOptions []grpc.ServerOption
@@ -62,6 +70,7 @@ type Server struct {
 	timeout  time.Duration
 	log      *slog.Logger
 	auth     *auth.Authenticator
+	limit    gate
 	stopping context.Context // ends when Shutdown begins
 	stop     context.CancelFunc
 }
@@ -69,28 +78,36 @@ type Server struct {
 // New returns a server that is ready to serve.
 func New(carts Carts, o Options) *Server {
 	s := &Server{health: health.NewServer(), timeout: o.RequestTimeout, log: o.Logger, auth: o.Auth}
+	s.limit.most, s.limit.timeout = int64(o.MaxRequests), o.ClientTimeout+o.RequestTimeout
+	s.limit.refusal = s.toStatus(context.Background(), "", cart.ErrOverloaded)
 	s.stopping, s.stop = context.WithCancel(context.Background())
+	secure := insecure.NewCredentials()
+	if o.TLS != nil {
+		secure = credentials.NewTLS(o.TLS)
+	}
 	opts := append([]grpc.ServerOption{grpc.ChainUnaryInterceptor(s.identify)}, o.ServerOptions...)
 	s.grpc = grpc.NewServer(append(opts,
+		grpc.Creds(secure),
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name)}),
 		grpc.ChainUnaryInterceptor(s.intercept, s.authenticate), // who is refused is answered by intercept
 		grpc.StreamInterceptor(s.interceptStream),
 		grpc.MaxRecvMsgSize(maxRequestBytes),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.MaxConcurrentStreams(maxStreams),
-		grpc.ConnectionTimeout(connectionTimeout),
+		grpc.InTapHandle(s.limit.admit),
+		grpc.ConnectionTimeout(o.ClientTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPingInterval, PermitWithoutStream: true}),
 		// Connections end now and then, so that clients find servers that were added; sooner where they
 		// are idle or the peer has gone silent.
 		grpc.KeepaliveParams(keepalive.ServerParameters{
-			MaxConnectionIdle:     15 * time.Minute,
+			MaxConnectionIdle:     o.IdleTimeout,
 			MaxConnectionAge:      30 * time.Minute,
 			MaxConnectionAgeGrace: o.RequestTimeout + time.Second,
 			Time:                  time.Minute,
 			Timeout:               20 * time.Second,
 		}),
 	)...)
-	s.grpc.RegisterService(s.refusingUndecodable(cartv1.CartService_ServiceDesc), &service{carts: carts})
+	s.grpc.RegisterService(s.refusingUndecodable(cartv1.CartService_ServiceDesc), &service{carts: carts, limit: o.Limit})
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	s.SetReady(true)
 	reflection.Register(s.grpc)

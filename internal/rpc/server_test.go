@@ -301,7 +301,7 @@ func TestShutdownEndsWatches(t *testing.T) {
 }
 
 func TestServeAfterShutdown(t *testing.T) {
-	s := New(always(sample()), Options{RequestTimeout: time.Minute, Logger: discard})
+	s := New(always(sample()), Options{RequestTimeout: time.Minute, ClientTimeout: time.Minute, IdleTimeout: time.Minute, Logger: discard})
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Fatal("Shutdown:", err)
 	}

@@ -29,6 +29,7 @@ var statusCodes = map[cart.Code]codes.Code{
 
 	cart.CodeUnauthenticated: codes.Unauthenticated,
 	cart.CodeForbidden:       codes.PermissionDenied,
+	cart.CodeRateLimited:     codes.ResourceExhausted,
 }
 
 // retryAfter is how long a client is asked to wait when the service could not serve it.
@@ -73,7 +74,7 @@ func details(e *cart.Error, code codes.Code) []protoadapt.MessageV1 {
 		}
 		return []protoadapt.MessageV1{bad}
 	case codes.ResourceExhausted, codes.Unavailable:
-		return []protoadapt.MessageV1{&errdetails.RetryInfo{RetryDelay: durationpb.New(retryAfter)}}
+		return []protoadapt.MessageV1{&errdetails.RetryInfo{RetryDelay: durationpb.New(max(retryAfter, e.Wait))}}
 	default:
 		return nil
 	}

@@ -35,6 +35,7 @@ func TestStatusCodes(t *testing.T) {
 		"not active":   {&cart.Error{Code: cart.CodeNotActive, Detail: "No."}, codes.FailedPrecondition, false},
 		"conflict":     {cart.ErrConflict, codes.Aborted, false},
 		"overloaded":   {cart.ErrOverloaded, codes.ResourceExhausted, true},
+		"rate limited": {cart.RateLimited(time.Millisecond), codes.ResourceExhausted, true},
 		"unavailable":  {cart.Unavailable(private), codes.Unavailable, true},
 		"unknown":      {cart.OutcomeUnknown(private), codes.Unavailable, true},
 		"batch's time": {cart.Unavailable(context.DeadlineExceeded), codes.Unavailable, true},

@@ -107,6 +107,18 @@ func encodeAddItemResponse(response AddItemRes, w http.ResponseWriter) error {
 
 		return nil
 
+	case *AddItemTooManyRequests:
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(429)
+
+		e := new(jx.Encoder)
+		response.Encode(e)
+		if _, err := e.WriteTo(w); err != nil {
+			return errors.Wrap(err, "write")
+		}
+
+		return nil
+
 	case *AddItemInternalServerError:
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(500)
@@ -1119,6 +1131,18 @@ func encodeUpsertCartResponse(response UpsertCartRes, w http.ResponseWriter) err
 	case *UpsertCartUnprocessableEntity:
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(422)
+
+		e := new(jx.Encoder)
+		response.Encode(e)
+		if _, err := e.WriteTo(w); err != nil {
+			return errors.Wrap(err, "write")
+		}
+
+		return nil
+
+	case *UpsertCartTooManyRequests:
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(429)
 
 		e := new(jx.Encoder)
 		response.Encode(e)

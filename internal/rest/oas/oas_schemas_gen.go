@@ -117,6 +117,10 @@ type AddItemServiceUnavailable Problem
 
 func (*AddItemServiceUnavailable) addItemRes() {}
 
+type AddItemTooManyRequests Problem
+
+func (*AddItemTooManyRequests) addItemRes() {}
+
 type AddItemUnauthorized Problem
 
 func (*AddItemUnauthorized) addItemRes() {}
@@ -1206,6 +1210,10 @@ func (*UpsertCartRequestEntityTooLarge) upsertCartRes() {}
 type UpsertCartServiceUnavailable Problem
 
 func (*UpsertCartServiceUnavailable) upsertCartRes() {}
+
+type UpsertCartTooManyRequests Problem
+
+func (*UpsertCartTooManyRequests) upsertCartRes() {}
 
 type UpsertCartUnauthorized Problem
 

@@ -1,0 +1,180 @@
+//go:build unix
+
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// Overload is what came of asking for ten times as much as the service can do.
+type Overload struct {
+	// Peak is the rate at 256 connections that wait for their answers, and Offered that of the requests sent.
+	Peak    float64 `json:"peak"`
+	Offered float64 `json:"offered"`
+	// Good are the requests that were served meanwhile, Refused the others.
+	Good    Sample `json:"good"`
+	Refused Sample `json:"refused"`
+	// Recovery is how long it took after the load, in milliseconds, until the first of the requests that were served
+	// as fast as before it.
+	Recovery float64 `json:"recovery_ms"`
+}
+
+const (
+	overloaded = "overload"
+	excess     = 10
+	// The database of the overload is far away, so that it and not the processor is what there is too little of: else
+	// the requests to refuse would take from what they are compared with.
+	overloadDelay = 40 * time.Millisecond
+	// More connections than the queue and the batches hold, so that the schedule is kept.
+	overloadConnections = 2048
+)
+
+// overload measures the peak, then ten times as much, and then how soon all is well again.
+func (b *bench) overload(ctx context.Context) error {
+	near, err := b.postgresSite(ctx, overloaded, 10_000, b.plan.Lines)
+	if err != nil {
+		return err
+	}
+	s, err := b.remoteSite(ctx, near, overloadDelay)
+	if err != nil {
+		return err
+	}
+	o := &Overload{}
+	b.results.Overload = o
+	peak, err := b.rest(s, restItem, 256, 0).run(ctx)
+	if err != nil {
+		return err
+	}
+	o.Peak = peak.Rate
+	calm, err := b.probe(ctx, s, func(probes []time.Duration) bool { return len(probes) == 20 })
+	if err != nil {
+		return err
+	}
+	slices.Sort(calm)
+	if err := b.flood(ctx, s, o); err != nil {
+		return err
+	}
+	return b.recovery(ctx, s, o, 3*percentile(calm, 0.5))
+}
+
+// flood sends ten times the peak, and counts what is served and what is refused.
+func (b *bench) flood(ctx context.Context, s *site, o *Overload) (err error) {
+	refused := &refusals{}
+	load := openLoop{
+		url: s.service.rest, request: postItem(s.carts, s.lines), refused: refused.add,
+		rate: excess * o.Peak, duration: b.time(overloadConnections), connections: overloadConnections,
+	}
+	began := time.Now()
+	o.Good, err = b.audited(ctx, s, restItem, func(ctx context.Context) (Sample, error) {
+		return s.service.observed(ctx, load.run)
+	})
+	if err != nil {
+		return err
+	}
+	if len(refused.took) == 0 {
+		return errors.New("nothing was refused, so there was no overload")
+	}
+	elapsed := time.Since(began)
+	o.Refused = sampleOf(refused.took, elapsed)
+	o.Offered = float64(o.Good.Requests+o.Refused.Requests) / elapsed.Seconds()
+	b.log.Printf("overload: %.0f/s sent, %.0f/s served at a peak of %.0f/s", o.Offered, o.Good.Rate, o.Peak)
+	return nil
+}
+
+// recovery sends one request after the other until ten in a row were served as fast as is normal.
+func (b *bench) recovery(ctx context.Context, s *site, o *Overload, normal time.Duration) error {
+	ended := time.Now()
+	row := 0
+	_, err := b.probe(ctx, s, func(probes []time.Duration) bool {
+		if row++; probes[len(probes)-1] > normal {
+			row = 0
+		}
+		if row <= 1 {
+			o.Recovery = milliseconds(time.Since(ended))
+		}
+		return row == 10 || time.Since(ended) > 10*time.Second
+	})
+	return err
+}
+
+// probe sends requests one after the other until it has enough, and returns how long each took. A refused one took
+// forever.
+func (b *bench) probe(ctx context.Context, s *site, enough func([]time.Duration) bool) (took []time.Duration, err error) {
+	uri := fasthttp.AcquireURI()
+	defer fasthttp.ReleaseURI(uri)
+	if err := uri.Parse(nil, []byte(s.service.rest)); err != nil {
+		return nil, err
+	}
+	client := &fasthttp.HostClient{Addr: string(uri.Host()), ReadTimeout: 10 * time.Second}
+	defer client.CloseIdleConnections()
+	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseRequest(req)
+	defer fasthttp.ReleaseResponse(resp)
+	item := postItem(s.carts, s.lines)
+	for ctx.Err() == nil {
+		req.Reset()
+		item(req)
+		req.Header.SetHost(client.Addr)
+		began := time.Now()
+		if err := client.Do(req, resp); err != nil {
+			return nil, err
+		}
+		one := time.Since(began)
+		if resp.StatusCode()/100 != 2 {
+			if err := refusal(resp); err != nil {
+				return nil, err
+			}
+			one = time.Hour
+		}
+		if took = append(took, one); enough(took) {
+			return took, nil
+		}
+	}
+	return nil, ctx.Err()
+}
+
+// refusals are the answers of a service that has too much to do.
+type refusals struct {
+	mu   sync.Mutex
+	took []time.Duration
+}
+
+func (r *refusals) add(resp *fasthttp.Response, took time.Duration) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.took = append(r.took, took)
+	return refusal(resp)
+}
+
+// refusal returns an error unless the answer is that there is too much work, and says when to come again.
+func refusal(resp *fasthttp.Response) error {
+	if resp.StatusCode() == fasthttp.StatusServiceUnavailable && len(resp.Header.Peek("Retry-After")) > 0 {
+		return nil
+	}
+	return fmt.Errorf("status %d: %s", resp.StatusCode(), resp.Body())
+}
+
+// overloadTargets returns the bounds of an overload.
+func (r *Results) overloadTargets() []target {
+	var share, refused, held, recovery Spread
+	if o := r.Overload; o != nil {
+		share = spread([]float64{o.Good.Rate / cmp.Or(o.Peak, 1)})
+		refused = spread([]float64{o.Refused.P99})
+		held = spread([]float64{memory(o.Good)})
+		recovery = spread([]float64{o.Recovery})
+	}
+	return []target{
+		{name: "served at 10 times the peak / peak, POST item", goal: 0.8, reached: share},
+		{name: "p99 in ms of what is refused meanwhile", goal: 100, most: true, reached: refused},
+		{name: "largest resident memory in MiB meanwhile", goal: 256, most: true, reached: held},
+		{name: "ms until all is well after it", goal: 1000, most: true, reached: recovery},
+	}
+}
