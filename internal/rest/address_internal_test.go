@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"testing"
@@ -28,7 +29,7 @@ func TestClientAddress(t *testing.T) {
 		"not an address of a net": {"@", []string{"192.0.2.1"}, "invalid IP"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := httptest.NewRequest("GET", "/", nil)
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
 			r.RemoteAddr = tt.peer
 			for _, s := range tt.said {
 				r.Header.Add("X-Forwarded-For", s)
