@@ -162,15 +162,19 @@ func (s *service) survived() {
 	}
 }
 
-// stop stops the program gracefully.
+// stop stops the program gracefully, which no connection that went silent may hold up.
 func (s *service) stop() {
 	s.t.Helper()
+	began := time.Now()
 	s.signal(syscall.SIGTERM)
 	p := s.running.Load()
 	select {
 	case <-p.ended:
 		if p.err != nil {
 			s.t.Errorf("an instance that was stopped ended with %v:\n%s", p.err, strings.Join(p.log, "\n"))
+		}
+		if took := time.Since(began); took > stopWithin {
+			s.t.Errorf("an instance that was stopped ended after %v only", took)
 		}
 	case <-time.After(patience):
 		s.t.Fatal("an instance does not stop")

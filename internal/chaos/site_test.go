@@ -24,6 +24,8 @@ const (
 	patience = 30 * time.Second
 	// serveAgain is how soon after a fault every instance serves again. It takes far less.
 	serveAgain = 5 * time.Second
+	// stopWithin is how soon an instance ends that is stopped, while requests take a second at most.
+	stopWithin = 5 * time.Second
 )
 
 // site is a database, two instances of the service on it, and their clients.
