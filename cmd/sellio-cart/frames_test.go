@@ -42,17 +42,17 @@ func (c *rawRPC) do(err error) {
 }
 
 // open begins a request and leaves its message out.
-func (c *rawRPC) open(stream uint32, method string) {
+func (c *rawRPC) open(stream uint32, method string, more ...[2]string) {
 	c.Helper()
-	c.do(c.writeOpen(stream, method))
+	c.do(c.writeOpen(stream, method, more...))
 }
 
-func (c *rawRPC) writeOpen(stream uint32, method string) error {
+func (c *rawRPC) writeOpen(stream uint32, method string, more ...[2]string) error {
 	c.block.Reset()
-	for _, f := range [][2]string{
+	for _, f := range append([][2]string{
 		{":method", "POST"}, {":scheme", "http"}, {":path", method}, {":authority", "x"},
 		{"content-type", "application/grpc"}, {"te", "trailers"},
-	} {
+	}, more...) {
 		if err := c.fields.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}); err != nil {
 			return err
 		}

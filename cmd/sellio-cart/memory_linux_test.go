@@ -2,6 +2,9 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
@@ -10,19 +13,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/encoding"
-	"google.golang.org/grpc/encoding/gzip"
-	"google.golang.org/grpc/encoding/proto"
-	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
@@ -109,26 +108,33 @@ func idleOverGRPC(t *testing.T, start func(...string) *process) {
 	s.code(err, codes.NotFound)
 }
 
-// rawCodec sends bytes as they are.
-type rawCodec struct{ encoding.CodecV2 }
-
-func (c rawCodec) Marshal(v any) (mem.BufferSlice, error) {
-	return mem.BufferSlice{mem.SliceBuffer(v.([]byte))}, nil
-}
-
 // compressionBombs sends messages that are within the limit until they are unpacked.
 func compressionBombs(t *testing.T, start func(...string) *process) {
-	s := openShop(t, start())
-	bomb := make([]byte, 50<<20)
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
-			err := s.conn.Invoke(t.Context(), cartv1.CartService_GetCart_FullMethodName, bomb, new(cartv1.CartResponse),
-				grpc.ForceCodecV2(rawCodec{encoding.GetCodecV2(proto.Name)}), grpc.UseCompressor(gzip.Name))
-			s.code(err, codes.ResourceExhausted)
-		})
+	p := start()
+	var packed bytes.Buffer
+	zip := gzip.NewWriter(&packed)
+	if _, err := zip.Write(make([]byte, 50<<20)); err != nil {
+		t.Fatal(err)
 	}
-	wg.Wait()
+	if err := zip.Close(); err != nil {
+		t.Fatal(err)
+	}
+	message := append(binary.BigEndian.AppendUint32([]byte{1}, uint32(packed.Len())), packed.Bytes()...)
+	bombers := make([]*rawRPC, 16)
+	for i := range bombers {
+		c := dialRPC(t, p.grpc)
+		c.open(1, cartv1.CartService_GetCart_FullMethodName, [2]string{"grpc-encoding", "gzip"})
+		for part := range slices.Chunk(message, 16<<10) {
+			c.do(c.framer.WriteData(1, false, part))
+		}
+		c.do(c.framer.WriteData(1, true, nil))
+		bombers[i] = c
+	}
+	for _, c := range bombers {
+		if got := c.status(1); got != codes.ResourceExhausted {
+			t.Errorf("a bomb ends with %v, want ResourceExhausted", got)
+		}
+	}
 }
 
 // largestAnswers has many clients ask for as much as there can be in one answer.

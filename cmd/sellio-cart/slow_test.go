@@ -119,9 +119,13 @@ func TestTooManyConnections(t *testing.T) {
 				t.Fatalf("got %v, %v", resp, err)
 			}
 		}
+		silent := []net.Conn{dial(t, p.rest), dial(t, p.rest)}
 		first, second := dial(t, p.rest), dial(t, p.rest)
 		ask(first)
 		ask(second)
+		for _, conn := range silent {
+			untilCut(t, conn)
+		}
 		third := dial(t, p.rest)
 		ask(third)
 		untilCut(t, first)

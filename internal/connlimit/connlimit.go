@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// Listener has at most a number of connections open. When one more comes, the one that has been idle for longest
-// makes room for it. Where none is idle the new one is closed at once: its client turns to another instance then,
-// where it would otherwise wait for this one.
+// Listener has at most a number of connections open. When one more comes, the one that has been idle for longest, be
+// it after a request or before its first, makes room for it. Where none is idle the new one is closed at once: its
+// client turns to another instance then, where it would otherwise wait for this one.
 type Listener struct {
 	*net.TCPListener
 	most int
@@ -35,7 +35,7 @@ func New(l *net.TCPListener, most int, log *slog.Logger) *Listener {
 type conn struct {
 	*net.TCPConn
 	listener *Listener
-	idle     atomic.Int64 // since when, in Unix nanoseconds; 0 while it is in use
+	idle     atomic.Int64 // since when, in Unix nanoseconds; 0 while it is in use, or where that is not known
 }
 
 // Accept implements [net.Listener].
@@ -93,7 +93,7 @@ func (l *Listener) ConnState(nc net.Conn, state http.ConnState) {
 		nc = secured.NetConn()
 	}
 	since := int64(0)
-	if state == http.StateIdle {
+	if state == http.StateIdle || state == http.StateNew {
 		since = time.Now().UnixNano()
 	}
 	nc.(*conn).idle.Store(since)

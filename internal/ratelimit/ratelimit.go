@@ -44,7 +44,7 @@ type Limiter struct {
 // which bounds nothing, where perMinute is 0.
 func New(perMinute, burst int) (*Limiter, error) {
 	if perMinute == 0 {
-		return nil, nil //nolint:nilnil // documented above
+		return nil, nil
 	}
 	callers, err := lru.New[Caller, *rate.Limiter](maxCallers)
 	if err != nil {

@@ -10,6 +10,9 @@ import (
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
 )
 
 var errUndecodable = status.Error(codes.InvalidArgument,
@@ -21,9 +24,25 @@ type decoded struct {
 	err error
 }
 
-// codec is the codec it embeds, except that decoding into a *decoded never fails. A codec that fails
-// makes the library send INTERNAL at once, though it is the client who is at fault.
-type codec struct{ encoding.CodecV2 }
+// codec is the codec it embeds, except that decoding into a *decoded never fails, and that lists are counted. A codec
+// that fails makes the library send INTERNAL at once, though it is the client who is at fault.
+type codec struct {
+	encoding.CodecV2
+	unsent *unsent
+}
+
+// Marshal implements [encoding.CodecV2].
+func (c codec) Marshal(v any) (mem.BufferSlice, error) {
+	list, ok := v.(*cartv1.CartList)
+	if !ok {
+		return c.CodecV2.Marshal(v)
+	}
+	data, err := proto.Marshal(list)
+	if err != nil {
+		return nil, err
+	}
+	return mem.BufferSlice{c.unsent.hold(data)}, nil
+}
 
 // Unmarshal implements [encoding.CodecV2].
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {

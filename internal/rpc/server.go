@@ -71,6 +71,7 @@ type Server struct {
 	log      *slog.Logger
 	auth     *auth.Authenticator
 	limit    gate
+	unsent   unsent
 	stopping context.Context // ends when Shutdown begins
 	stop     context.CancelFunc
 }
@@ -88,7 +89,7 @@ func New(carts Carts, o Options) *Server {
 	opts := append([]grpc.ServerOption{grpc.ChainUnaryInterceptor(s.identify)}, o.ServerOptions...)
 	s.grpc = grpc.NewServer(append(opts,
 		grpc.Creds(secure),
-		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name)}),
+		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name), &s.unsent}),
 		grpc.ChainUnaryInterceptor(s.intercept, s.authenticate), // who is refused is answered by intercept
 		grpc.StreamInterceptor(s.interceptStream),
 		grpc.MaxRecvMsgSize(maxRequestBytes),
@@ -107,7 +108,7 @@ func New(carts Carts, o Options) *Server {
 			Timeout:               20 * time.Second,
 		}),
 	)...)
-	s.grpc.RegisterService(s.refusingUndecodable(cartv1.CartService_ServiceDesc), &service{carts: carts, limit: o.Limit})
+	s.grpc.RegisterService(s.refusingUndecodable(cartv1.CartService_ServiceDesc), &service{carts: carts, limit: o.Limit, unsent: &s.unsent})
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	s.SetReady(true)
 	reflection.Register(s.grpc)

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -13,8 +14,9 @@ import (
 type service struct {
 	cartv1.UnsafeCartServiceServer // so that a method without an implementation does not compile
 
-	carts Carts
-	limit *ratelimit.Limiter
+	carts  Carts
+	limit  *ratelimit.Limiter
+	unsent *unsent
 }
 
 // UpsertCart implements [cartv1.CartServiceServer].
@@ -88,7 +90,7 @@ func (s *service) ListByUser(ctx context.Context, req *cartv1.ListByUserRequest)
 	if l.Limit == 0 {
 		l.Limit = cart.DefaultListing
 	}
-	if err := l.Validate(); err != nil {
+	if err := cmp.Or(l.Validate(), s.unsent.check()); err != nil {
 		return nil, err
 	}
 	return list(s.carts.List(ctx, l))
@@ -99,6 +101,9 @@ func (s *service) ListByIds(ctx context.Context, req *cartv1.ListByIdsRequest) (
 	ids := req.GetIds()
 	if len(ids) > cart.MaxCartsAsked || slices.ContainsFunc(ids, func(id int64) bool { return id <= 0 }) {
 		return nil, cart.InvalidField("ids")
+	}
+	if err := s.unsent.check(); err != nil {
+		return nil, err
 	}
 	return list(s.carts.GetMany(ctx, ids))
 }
