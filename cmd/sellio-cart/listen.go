@@ -132,7 +132,7 @@ func (s *service) serveHTTP(name string, ln net.Listener, server *http.Server) {
 func (s *service) tlsConfig(clientCA string, protocols ...string) (*tls.Config, error) {
 	files := tlsfiles.Files{Cert: s.cfg.TLSCertFile, Key: s.cfg.TLSKeyFile, ClientCA: clientCA}
 	if files.Cert == "" {
-		return nil, nil //nolint:nilnil // documented above
+		return nil, nil
 	}
 	secure, err := tlsfiles.Config(files, s.log, protocols...)
 	if err != nil {
