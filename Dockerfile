@@ -29,7 +29,7 @@ COPY --from=build /src/bin/sellio-cart /usr/local/bin/
 USER 65532:65532
 WORKDIR /data
 
-EXPOSE 8080 50051
+EXPOSE 8080 50051 9090
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --start-interval=1s CMD ["/usr/local/bin/sellio-cart", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/sellio-cart"]
 CMD ["serve"]

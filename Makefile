@@ -26,7 +26,7 @@ test: ## Run all tests with the race detector, on a PostgreSQL they start themse
 
 check: check-static test ## All that CI runs: format, vet, lint, generated code, delivery files, benchmarks once, tests
 
-check-static: lint generate-check delivery browser-test bench-test bench-once
+check-static: lint generate-check delivery observability browser-test bench-test bench-once fuzz
 
 lint: ## Check format, vet and lint
 	go vet ./...
@@ -48,6 +48,13 @@ delivery: # tests the Dockerfile, compose.yaml and the chart
 	cd tools/delivery && go vet ./... && go test -count=1 ./... # the cache does not see files outside of the module
 	$(call tool,delivery) helm lint helm
 
+observability: # tests the Prometheus rules and the Grafana dashboard against the real service
+	@scripts/test-deps
+	cd tools/observability && go vet ./... && go test -count=1 ./... # as above
+
+vulncheck: ## Look for known vulnerabilities in what the service is built from (needs vuln.go.dev)
+	$(call tool,vulncheck) govulncheck ./...
+
 browser-test: ## Try the documentation's pages in a headless browser
 	@scripts/test-deps browser
 	cd tools/browser && go vet ./... && go test -count=1 ./... # the cache does not see files outside of the module
@@ -55,7 +62,7 @@ browser-test: ## Try the documentation's pages in a headless browser
 migrate: ## Migrate the database of DATABASE_URL to the newest schema
 	go run ./cmd/sellio-cart migrate up
 
-bench: bin/bench ## Measure everything (about 45 minutes), and write BENCHMARKS.md
+bench: bin/bench ## Measure everything (about 20 minutes), and write BENCHMARKS.md
 	bin/bench
 
 bench-quick: bin/bench ## Measure the core in under two minutes
@@ -86,4 +93,14 @@ compose-up: ## Start the service and PostgreSQL in containers
 compose-down: ## Stop the containers; the data stays
 	docker compose down
 
-.PHONY: help dev run build test check check-static lint generate proto-gen generate-check delivery browser-test migrate bench bench-quick bench-overload bench-micro bench-once bench-test bin/bench docker-build compose-up compose-down
+FUZZTIME ?= 20s
+check-static: FUZZTIME = 3s
+
+fuzz: ## Run each fuzz target for FUZZTIME (20s)
+	FUZZTIME=$(FUZZTIME) scripts/fuzz
+
+chaos: ## Let every fault strike 30 times, which is 240 crashes (about 6 minutes)
+	@scripts/test-deps
+	CHAOS_ROUNDS=30 go test -count=1 -timeout 30m -v -run 'TestPostgreSQL|TestSQLite' ./internal/chaos
+
+.PHONY: help dev run build test check check-static lint generate proto-gen generate-check delivery observability vulncheck migrate bench bench-quick bench-micro bench-once bench-test bin/bench docker-build compose-up compose-down fuzz chaos browser-test bench-overload

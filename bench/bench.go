@@ -169,13 +169,11 @@ func (b *bench) coreSteps(s *site, static *staticServer) []step {
 		}
 	}
 	steps = append(steps, b.rest(s, restItem, 64, 1))
-	if b.plan.Full {
-		steps = append(steps, b.rest(s, restItem, 64, 16))
+	if !b.plan.Full {
+		return steps
 	}
-	for _, n := range []int{64, 256} {
-		steps = append(steps, b.static(s, static.rest, n))
-	}
-	return append(steps, b.staticRPC(s, static.grpc, 64))
+	return append(steps, b.rest(s, restItem, 64, 16),
+		b.static(s, static.rest, 64), b.static(s, static.rest, 256), b.staticRPC(s, static.grpc, 64))
 }
 
 // growth measures with more carts, and with longer ones.

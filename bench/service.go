@@ -36,7 +36,7 @@ func environ(url string) []string {
 			"REQUEST_TIMEOUT", "WRITE_LANES", "READ_LANES", "BATCH_SIZE", "QUEUE_SIZE", "AUTO_MIGRATE", "LOG_LEVEL",
 		}, name)
 	})
-	return append(inherited, "DATABASE_URL="+url, "HTTP_PORT=0", "GRPC_PORT=0", "APP_ENV=bench")
+	return append(inherited, "DATABASE_URL="+url, "HTTP_PORT=0", "GRPC_PORT=0", "ADMIN_PORT=0", "APP_ENV=bench", "OTEL_SDK_DISABLED=true")
 }
 
 // migrate brings the database at url to the schema of the binary.

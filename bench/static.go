@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/requestid"
 	"github.com/sellio/sellio-cart/internal/rest"
 	"github.com/sellio/sellio-cart/internal/rpc"
 )
@@ -41,7 +42,9 @@ func serveStatic(lines int, stdin io.Reader, stdout io.Writer) error {
 	const timeout = 5 * time.Second
 	log := slog.New(slog.DiscardHandler)
 	restServer := &http.Server{
-		Handler:           rest.New(static{cart: c}, rest.Options{Logger: log, RequestTimeout: timeout, Version: "bench", MaxRequests: 10_000}),
+		Handler: requestid.HTTP(rest.New(static{cart: c}, rest.Options{
+			Logger: log, RequestTimeout: timeout, Version: "bench", MaxRequests: 10_000, Ready: func() error { return nil },
+		})),
 		ReadHeaderTimeout: timeout,
 	}
 	rpcServer := rpc.New(static{cart: c}, rpc.Options{Logger: log, RequestTimeout: timeout, ClientTimeout: timeout, IdleTimeout: time.Minute, MaxRequests: 10_000})

@@ -37,6 +37,10 @@ func TestBadStartIsOneLine(t *testing.T) {
 	}{
 		"bad value":           {nil, []string{"LOG_LEVEL=loud"}, []string{`LOG_LEVEL="loud"`, "debug, info, warn or error"}},
 		"prod on a toy":       {nil, []string{"APP_ENV=prod"}, []string{"DATABASE_URL"}},
+		"unknown exporter":    {nil, []string{"OTEL_TRACES_EXPORTER=zipkin"}, []string{`OTEL_TRACES_EXPORTER="zipkin"`, "otlp or none"}},
+		"unknown protocol":    {nil, []string{"OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_PROTOCOL=udp"}, []string{`OTEL_EXPORTER_OTLP_PROTOCOL="udp"`, "grpc"}},
+		"collector no URL":    {nil, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=user:s3cret@host"}, []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "a URL"}},
+		"bad attributes":      {nil, []string{"OTEL_TRACES_EXPORTER=otlp", "OTEL_RESOURCE_ATTRIBUTES=nothing"}, []string{"OTEL_RESOURCE_ATTRIBUTES"}},
 		"unknown subcommand":  {[]string{"fly"}, nil, []string{`"fly"`}},
 		"unknown flag":        {[]string{"--fly"}, nil, []string{"--fly"}},
 		"old schema":          {nil, []string{"DATABASE_URL=" + empty}, []string{"sellio-cart migrate up", "AUTO_MIGRATE=true"}},

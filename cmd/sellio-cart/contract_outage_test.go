@@ -60,7 +60,6 @@ func TestDatabaseOutOfReach(t *testing.T) {
 			s.retryInfo(s.invoke(r.message), codes.Unavailable)
 		}
 		testService(s) // alive without its database
-		testHealth(s)
 		proxy.Refuse(false)
 		s.unchanged(c)
 	}
@@ -195,8 +194,8 @@ func TestFault(t *testing.T) {
 		}
 		for _, r := range requests {
 			a := s.send(r.method, r.path, r.body)
-			if found := a.problem(http.StatusInternalServerError); found.ID == "" {
-				t.Errorf("%s: no id: %s", a.request, a.body)
+			if found := a.problem(http.StatusInternalServerError); found.ID == "" || found.ID != a.header.Get("X-Request-Id") {
+				t.Errorf("%s: not the request's id: %s", a.request, a.body)
 			} else {
 				p.waitForLog(found.ID)
 			}

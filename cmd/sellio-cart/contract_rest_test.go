@@ -308,7 +308,7 @@ func testDocumentation(s *shop) {
 		"get /api/v1/cart/{cart_id}", "get /api/v1/cart/active", "get /api/v1/carts/by-user", "post /api/v1/carts/by-ids",
 		"post /api/v1/cart/upsert", "post /api/v1/cart/add-item", "post /api/v1/cart/{cart_id}/item",
 		"put /api/v1/cart/{cart_id}/item/{product_id}/quantity", "delete /api/v1/cart/{cart_id}/item/{product_id}",
-		"put /api/v1/cart/{cart_id}/status", "get /healthz", "get /api/v1/healthz", "get /",
+		"put /api/v1/cart/{cart_id}/status", "get /healthz", "get /api/v1/healthz", "get /readyz", "get /",
 	} {
 		method, path, _ := strings.Cut(row, " ")
 		if document.Paths[path][method] == nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
@@ -190,15 +192,33 @@ func (a answer) faults(fields ...string) {
 // invoke calls the method that takes such requests.
 func (s *shop) invoke(req proto.Message) error {
 	s.Helper()
+	return s.invokeIn(s.Context(), req)
+}
+
+// ask is invoke with metadata, by name and value, and with the answer.
+func (s *shop) ask(req proto.Message, header ...string) (proto.Message, error) {
+	s.Helper()
+	return s.answer(metadata.AppendToOutgoingContext(s.Context(), header...), req)
+}
+
+// invokeIn is invoke in a context and with options of the caller's.
+func (s *shop) invokeIn(ctx context.Context, req proto.Message, opts ...grpc.CallOption) error {
+	s.Helper()
+	_, err := s.answer(ctx, req, opts...)
+	return err
+}
+
+func (s *shop) answer(ctx context.Context, req proto.Message, opts ...grpc.CallOption) (proto.Message, error) {
+	s.Helper()
 	methods := cartv1.File_sellio_cart_v1_cart_proto.Services().Get(0).Methods()
 	for i := range methods.Len() {
 		if m := methods.Get(i); m.Input() == req.ProtoReflect().Descriptor() {
-			name := fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name())
-			return s.conn.Invoke(s.Context(), name, req, dynamicpb.NewMessage(m.Output()))
+			answer := dynamicpb.NewMessage(m.Output())
+			return answer, s.conn.Invoke(ctx, fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name()), req, answer, opts...)
 		}
 	}
 	s.Fatalf("no method takes a %T", req)
-	return nil
+	return nil, nil
 }
 
 // code checks how a call over gRPC ended.

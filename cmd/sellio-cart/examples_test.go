@@ -92,5 +92,6 @@ func mask(document []byte) string {
 	s := string(document)
 	s = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`).ReplaceAllString(s, "TIME")
 	s = regexp.MustCompile(`Date: .*`).ReplaceAllString(s, "Date: TIME")
+	s = regexp.MustCompile(`X-Request-Id: .*`).ReplaceAllString(s, "X-Request-Id: ID")
 	return regexp.MustCompile(`(sellio_cart=|"cookie":")[A-Za-z0-9_-]{32,}`).ReplaceAllString(s, "${1}COOKIE")
 }

@@ -64,6 +64,7 @@ type process struct {
 	cmd   *exec.Cmd
 	rest  string // http://HOST:PORT
 	grpc  string // HOST:PORT
+	admin string // http://HOST:PORT
 	ended chan struct{}
 	err   error // set once ended is closed
 
@@ -82,7 +83,7 @@ func command(t testing.TB, args []string, env ...string) *exec.Cmd {
 	}
 	cmd := exec.CommandContext(t.Context(), self, args...)
 	cmd.Dir = t.TempDir()
-	cmd.Env = append([]string{runMain, raceOptions, "HTTP_PORT=0", "GRPC_PORT=0"}, env...)
+	cmd.Env = append([]string{runMain, raceOptions, "HTTP_PORT=0", "GRPC_PORT=0", "ADMIN_PORT=0"}, env...)
 	return cmd
 }
 
@@ -100,7 +101,7 @@ func runOnce(t testing.TB, args []string, env ...string) (stdout, stderr string,
 	return out.String(), errOut.String(), cmd.ProcessState.ExitCode()
 }
 
-var readyLine = regexp.MustCompile(`Sellio Cart is ready\..*?rest"?[=:]"?(https?://[^\s",]+).*?grpc"?[=:]"?([^\s",]+)`)
+var readyLine = regexp.MustCompile(`Sellio Cart is ready\..*?rest"?[=:]"?(https?://[^\s",]+).*?grpc"?[=:]"?([^\s",]+).*?admin"?[=:]"?(http://[^\s",}]+)`)
 
 // serve starts the service on any free ports, and returns once it is ready. It ends with the test.
 func serve(t testing.TB, env ...string) *process {
@@ -149,7 +150,7 @@ func (p *process) follow(stderr io.Reader, ready chan struct{}) {
 		p.mu.Unlock()
 		p.grown.Broadcast()
 		if m := readyLine.FindStringSubmatch(line); m != nil && p.rest == "" {
-			p.rest, p.grpc = m[1], m[2]
+			p.rest, p.grpc, p.admin = m[1], m[2], m[3]
 			close(ready)
 		}
 	}

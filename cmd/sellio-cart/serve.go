@@ -2,34 +2,28 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/http"
 	"os/signal"
 	"slices"
-	"strconv"
 	"sync"
 	"syscall"
 
 	"github.com/pressly/goose/v3"
 	"github.com/spf13/cobra"
 
-	"github.com/sellio/sellio-cart/api"
+	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/commit"
 	"github.com/sellio/sellio-cart/internal/config"
-	"github.com/sellio/sellio-cart/internal/connlimit"
-	"github.com/sellio/sellio-cart/internal/docsui"
 	"github.com/sellio/sellio-cart/internal/postgres"
 	"github.com/sellio/sellio-cart/internal/ratelimit"
-	"github.com/sellio/sellio-cart/internal/rest"
-	"github.com/sellio/sellio-cart/internal/rpc"
+	"github.com/sellio/sellio-cart/internal/readiness"
+	"github.com/sellio/sellio-cart/internal/requestid"
 	"github.com/sellio/sellio-cart/internal/sqlite"
-	"github.com/sellio/sellio-cart/internal/tlsfiles"
+	"github.com/sellio/sellio-cart/internal/telemetry"
 )
 
 // serve runs the service until the context ends or SIGTERM or SIGINT arrives. It then stops listening,
@@ -67,50 +61,75 @@ func (a *app) serve(cmd *cobra.Command, _ []string) error {
 // newLogger logs text for people on a developer's machine, and JSON elsewhere.
 func newLogger(w io.Writer, cfg config.Config) *slog.Logger {
 	o := &slog.HandlerOptions{Level: cfg.LogLevel}
+	var h slog.Handler = slog.NewJSONHandler(w, o)
 	if cfg.Local() {
-		return slog.New(slog.NewTextHandler(w, o))
+		h = slog.NewTextHandler(w, o)
 	}
-	return slog.New(slog.NewJSONHandler(w, o))
+	return slog.New(requestid.LogHandler(h))
 }
 
 // service is the running program.
 type service struct {
+	cfg config.Config
+	log *slog.Logger
+
 	// listeners end at once, together, and closers after them, the last one first.
 	listeners, closers []func(context.Context) error
 	// failed hears of a listener that ended on its own.
 	failed chan error
+
+	tracing *telemetry.Tracing // may be nil
+	metrics *telemetry.Metrics
+	ready   *readiness.Checker
+
+	who   *auth.Authenticator // nil: every caller is trusted
+	limit *ratelimit.Limiter
 }
 
 // start starts all parts. Where one fails it stops the others.
 func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *service, err error) {
-	s := &service{failed: make(chan error, 2)}
+	s := &service{cfg: cfg, log: log, failed: make(chan error, 3), metrics: telemetry.New(version), ready: readiness.New(log)}
+	s.metrics.WatchReady(s.ready.Ready)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.stop(context.WithoutCancel(ctx)))
 		}
 	}()
-	store, err := openStore(ctx, cfg, log)
+	if s.who, err = newAuthenticator(ctx, cfg, log); err != nil {
+		return nil, err
+	}
+	if s.limit, err = ratelimit.New(cfg.CreateRate, cfg.CreateBurst); err != nil {
+		return nil, err
+	}
+	if s.tracing, err = telemetry.StartTracing(ctx, version, log); err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, s.tracing.Stop)
+	adminAddr, err := s.serveAdmin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	store, err := s.openStore(ctx)
 	if err != nil {
 		return nil, err
 	}
 	s.closers = append(s.closers, func(context.Context) error { return store.Close() })
-	carts := commit.New(store, commit.Options{
+	carts := commit.New(s.metrics.Store(store), commit.Options{
 		WriteLanes: cfg.WriteLanes, ReadLanes: cfg.ReadLanes, BatchSize: cfg.BatchSize, QueueSize: cfg.QueueSize,
-		Timeout: cfg.RequestTimeout, Logger: log,
+		Timeout: cfg.RequestTimeout, Logger: log, Observer: s.tracing.Observer(s.metrics),
 	})
 	s.closers = append(s.closers, carts.Close)
-	limit, err := ratelimit.New(cfg.CreateRate, cfg.CreateBurst)
+	s.metrics.WatchQueues(carts.Waiting)
+	guarded := guard(carts, s.who)
+	rpcAddr, err := s.serveRPC(ctx, guarded)
 	if err != nil {
 		return nil, err
 	}
-	rpcAddr, err := s.serveRPC(ctx, cfg, carts, limit, log)
+	restAddr, err := s.serveREST(ctx, guarded)
 	if err != nil {
 		return nil, err
 	}
-	restAddr, err := s.serveREST(ctx, cfg, carts, limit, log)
-	if err != nil {
-		return nil, err
-	}
+	s.ready.Start(store.Ping)
 	url, docs := "http://"+restAddr, "off"
 	if cfg.TLSCertFile != "" {
 		url = "https://" + restAddr
@@ -118,13 +137,16 @@ func start(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *service
 	if cfg.DocsEnabled {
 		docs = url + "/docs"
 	}
-	log.Info("Sellio Cart is ready.", "version", version, "database", cfg.DatabaseURL, "rest", url, "docs", docs, "grpc", rpcAddr)
+	log.Info("Sellio Cart is ready.", "version", version, "database", cfg.DatabaseURL,
+		"rest", url, "docs", docs, "grpc", rpcAddr, "admin", "http://"+adminAddr)
 	return s, nil
 }
 
-// stop ends all parts: listeners, so that nothing new comes in, then the lanes, which finish what was
-// accepted, then the store. It tries to end each of them, whatever comes of the others.
+// stop ends all parts: first the service is no longer ready, so that load balancers turn away; then listeners end, so
+// that nothing new comes in, then the lanes, which finish what was accepted, then the store. It tries to end each of
+// them, whatever comes of the others.
 func (s *service) stop(ctx context.Context) error {
+	s.ready.Stop()
 	errs := make([]error, len(s.listeners))
 	var ended sync.WaitGroup
 	for i, stop := range s.listeners {
@@ -138,7 +160,8 @@ func (s *service) stop(ctx context.Context) error {
 }
 
 // openStore opens the configured database. SQLite is always migrated; PostgreSQL if so configured.
-func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (cart.Store, error) {
+func (s *service) openStore(ctx context.Context) (cart.Store, error) {
+	cfg := s.cfg
 	url := cfg.DatabaseURL.DSN()
 	if cfg.DatabaseURL.Kind() == config.SQLite {
 		return sqlite.Open(ctx, url)
@@ -147,7 +170,7 @@ func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (cart.S
 		err := withMigrator(ctx, cfg, func(ctx context.Context, p *goose.Provider) error {
 			results, err := p.Up(ctx)
 			for _, r := range results {
-				log.Info("Migrated.", "migration", r.Source.Path)
+				s.log.Info("Migrated.", "migration", r.Source.Path)
 			}
 			return err
 		})
@@ -157,110 +180,10 @@ func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (cart.S
 	}
 	// Each lane needs a connection; there are as many lanes for listings as for reads, and one
 	// connection is for who asks whether the database is there.
-	store, err := postgres.Open(ctx, url, cfg.WriteLanes+2*cfg.ReadLanes+1)
+	store, err := postgres.Open(ctx, url, cfg.WriteLanes+2*cfg.ReadLanes+1, s.tracing.Pool)
 	if err != nil {
 		return nil, fmt.Errorf("open %v: %w", cfg.DatabaseURL, err)
 	}
+	s.metrics.WatchPool(store.Stat)
 	return store, nil
-}
-
-func (s *service) serveRPC(ctx context.Context, cfg config.Config, carts *commit.Service, limit *ratelimit.Limiter, log *slog.Logger) (addr string, err error) {
-	secure, err := tlsConfig(cfg, cfg.GRPCClientCAFile, log, "h2")
-	if err != nil {
-		return "", err
-	}
-	ln, addr, err := listen(ctx, cfg, "GRPC_PORT", cfg.GRPCPort, log)
-	if err != nil {
-		return "", err
-	}
-	server := rpc.New(carts, rpc.Options{
-		Logger: log, RequestTimeout: cfg.RequestTimeout,
-		ClientTimeout: cfg.ClientTimeout, IdleTimeout: cfg.IdleTimeout, MaxRequests: cfg.MaxConnections,
-		Limit: limit, TLS: secure,
-	})
-	s.listeners = append(s.listeners, server.Shutdown)
-	go func() {
-		if err := server.Serve(ln); err != nil {
-			s.failed <- fmt.Errorf("serve gRPC: %w", err)
-		}
-	}()
-	return addr, nil
-}
-
-func (s *service) serveREST(ctx context.Context, cfg config.Config, carts *commit.Service, limit *ratelimit.Limiter, log *slog.Logger) (addr string, err error) {
-	mux := http.NewServeMux()
-	if cfg.DocsEnabled {
-		docs, err := docsui.Handler(api.OpenAPI)
-		if err != nil {
-			return "", err
-		}
-		for _, path := range []string{"/docs", "/docs/", "/redoc", "/openapi.json"} {
-			mux.Handle(path, docs)
-		}
-	}
-	mux.Handle("/", rest.New(carts, rest.Options{
-		Logger: log, SecureCookie: !cfg.Local(), RequestTimeout: cfg.RequestTimeout, Version: version,
-		MaxRequests: cfg.MaxConnections, Limit: limit, TrustedProxies: cfg.TrustedProxies,
-		Origins: cfg.CORSOrigins,
-	}))
-	secure, err := tlsConfig(cfg, "", log, "h2", "http/1.1")
-	if err != nil {
-		return "", err
-	}
-	ln, addr, err := listen(ctx, cfg, "HTTP_PORT", cfg.HTTPPort, log)
-	if err != nil {
-		return "", err
-	}
-	server := &http.Server{
-		Handler:           mux,
-		TLSConfig:         secure,
-		ReadHeaderTimeout: cfg.ClientTimeout,
-		// Both run on while a request is being handled. ReadTimeout begins with the headers, WriteTimeout after them.
-		ReadTimeout:    cfg.ClientTimeout + cfg.RequestTimeout,
-		WriteTimeout:   2*cfg.ClientTimeout + cfg.RequestTimeout,
-		IdleTimeout:    cfg.IdleTimeout,
-		MaxHeaderBytes: 32 << 10,
-		ConnState:      ln.ConnState,
-		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
-	s.listeners = append(s.listeners, func(ctx context.Context) error {
-		// What Shutdown cannot finish in time Close cuts off.
-		if err := server.Shutdown(ctx); err != nil {
-			return errors.Join(fmt.Errorf("stop REST: %w", err), server.Close())
-		}
-		return nil
-	})
-	go func() {
-		serve := server.Serve
-		if secure != nil {
-			serve = func(ln net.Listener) error { return server.ServeTLS(ln, "", "") }
-		}
-		if err := serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			s.failed <- fmt.Errorf("serve REST: %w", err)
-		}
-	}()
-	return addr, nil
-}
-
-// tlsConfig returns nil where TLS is off.
-func tlsConfig(cfg config.Config, clientCA string, log *slog.Logger, protocols ...string) (*tls.Config, error) {
-	if cfg.TLSCertFile == "" {
-		return nil, nil
-	}
-	secure, err := tlsfiles.Config(tlsfiles.Files{Cert: cfg.TLSCertFile, Key: cfg.TLSKeyFile, ClientCA: clientCA}, log, protocols...)
-	if err != nil {
-		return nil, fmt.Errorf("TLS_CERT_FILE=%s, TLS_KEY_FILE=%s: %w", cfg.TLSCertFile, cfg.TLSKeyFile, err)
-	}
-	return secure, nil
-}
-
-// listen listens on the port of all addresses, and returns where the service is reached on this machine.
-func listen(ctx context.Context, cfg config.Config, variable string, port int, log *slog.Logger) (*connlimit.Listener, string, error) {
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", ":"+strconv.Itoa(port))
-	if err != nil {
-		return nil, "", fmt.Errorf("%s=%d: %w", variable, port, err)
-	}
-	addr := net.JoinHostPort("localhost", strconv.Itoa(ln.Addr().(*net.TCPAddr).Port))
-	return connlimit.New(ln.(*net.TCPListener), cfg.MaxConnections, log), addr, nil
 }

@@ -43,7 +43,7 @@ func TestPagesOfOtherSites(t *testing.T) {
 			}
 			marked := []string{"Origin", tt.origin, "Sec-Fetch-Site", "cross-site"}
 			allows(s.send(http.MethodOptions, addItem, "", append(marked,
-				"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "content-type")...))
+				"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization,content-type,x-request-id")...))
 			allows(s.send(http.MethodGet, "/healthz", "", marked...))
 			write := s.send(http.MethodPost, addItem, addBody(s.user, 1), marked...)
 			allows(write)

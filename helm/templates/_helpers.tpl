@@ -47,6 +47,45 @@ key: {{ .Values.database.existingSecret.key }}
 {{- end -}}
 {{- end -}}
 
+{{- /* Where migrations read DATABASE_URL from. */ -}}
+{{- define "sellio-cart.migrationKeyRef" -}}
+{{- with .Values.database.migrationSecret -}}
+{{- if .name -}}
+name: {{ .name }}
+key: {{ .key }}
+{{- else -}}
+{{- include "sellio-cart.databaseKeyRef" $ -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* The secrets that are files in /etc/sellio-cart. */ -}}
+{{- define "sellio-cart.secretFiles" -}}
+{{- if .Values.auth.tokensSecret.name }}
+- secret:
+    name: {{ .Values.auth.tokensSecret.name }}
+    items:
+      - key: {{ .Values.auth.tokensSecret.key }}
+        path: tokens
+{{- end }}
+{{- with .Values.tls.secretName }}
+- secret:
+    name: {{ . }}
+    items:
+      - key: tls.crt
+        path: tls.crt
+      - key: tls.key
+        path: tls.key
+{{- end }}
+{{- with .Values.tls.clientCASecretName }}
+- secret:
+    name: {{ . }}
+    items:
+      - key: ca.crt
+        path: client-ca.crt
+{{- end }}
+{{- end -}}
+
 {{- /* What the pods of the server and of the migration have in common. */ -}}
 {{- define "sellio-cart.podSpec" -}}
 serviceAccountName: {{ include "sellio-cart.fullname" . }}
@@ -62,6 +101,13 @@ securityContext:
   runAsNonRoot: true
   seccompProfile:
     type: RuntimeDefault
+{{- with include "sellio-cart.secretFiles" . | trim }}
+volumes:
+  - name: secrets
+    projected:
+      sources:
+        {{- . | nindent 8 }}
+{{- end }}
 {{- with .Values.nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
@@ -72,25 +118,41 @@ tolerations:
 {{- end }}
 {{- end -}}
 
-{{- /* What every container of sellio-cart has, whichever subcommand it runs. */ -}}
+{{- /* What every container of sellio-cart has, whichever subcommand it runs. Takes the chart's root, and keyRef: where
+       DATABASE_URL is read from. */ -}}
 {{- define "sellio-cart.container" -}}
-image: {{ printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) | quote }}
-imagePullPolicy: {{ .Values.image.pullPolicy }}
+{{- $values := .root.Values -}}
+image: {{ printf "%s:%s" $values.image.repository ($values.image.tag | default .root.Chart.AppVersion) | quote }}
+imagePullPolicy: {{ $values.image.pullPolicy }}
 envFrom:
   - configMapRef:
-      name: {{ include "sellio-cart.fullname" . }}
+      name: {{ include "sellio-cart.fullname" .root }}
 env:
   - name: DATABASE_URL
     valueFrom:
       secretKeyRef:
-        {{- include "sellio-cart.databaseKeyRef" . | nindent 8 }}
+        {{- .keyRef | nindent 8 }}
   - name: GOMEMLIMIT
-    value: {{ .Values.goMemLimit }}
+    value: {{ $values.goMemLimit }}
 resources:
-  {{- toYaml .Values.resources | nindent 2 }}
+  {{- toYaml $values.resources | nindent 2 }}
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
   capabilities:
     drop: [ALL]
+{{- if include "sellio-cart.secretFiles" .root | trim }}
+volumeMounts:
+  - name: secrets
+    mountPath: /etc/sellio-cart
+    readOnly: true
+{{- end }}
+{{- end -}}
+
+{{- define "sellio-cart.serverContainer" -}}
+{{- include "sellio-cart.container" (dict "root" . "keyRef" (include "sellio-cart.databaseKeyRef" .)) -}}
+{{- end -}}
+
+{{- define "sellio-cart.migrationContainer" -}}
+{{- include "sellio-cart.container" (dict "root" . "keyRef" (include "sellio-cart.migrationKeyRef" .)) -}}
 {{- end -}}

@@ -63,9 +63,14 @@ func (c *Cart) Owner() Owner {
 // Total returns the exact sum of price × quantity over all lines, as a decimal with two digits.
 func (c *Cart) Total() string { return total(c.Items) }
 
-// line returns the index of the product's line, or -1.
-func (c *Cart) line(productID int64) int {
-	return slices.IndexFunc(c.Items, Item{ProductID: productID}.sameProduct)
+// lineOf returns the index of the product's line, or -1.
+func lineOf(items []Item, productID int64) int {
+	for i := range items {
+		if items[i].ProductID == productID {
+			return i
+		}
+	}
+	return -1
 }
 
 // withItems returns a copy with other lines, one version on.
@@ -82,7 +87,7 @@ func (c *Cart) put(item Item) (*Cart, error) {
 	if c.Status != Active {
 		return nil, errNotActive(c)
 	}
-	at := c.line(item.ProductID)
+	at := lineOf(c.Items, item.ProductID)
 	switch {
 	case at < 0 && len(c.Items) >= MaxLines:
 		return nil, errFull
@@ -102,7 +107,7 @@ func (c *Cart) remove(productID int64) (*Cart, error) {
 	if c.Status != Active {
 		return nil, errNotActive(c)
 	}
-	at := c.line(productID)
+	at := lineOf(c.Items, productID)
 	if at < 0 {
 		return nil, errNoLine(productID)
 	}

@@ -1,7 +1,5 @@
 package cart
 
-import "slices"
-
 // Change is what a store has to do so that a cart becomes what a command made of it.
 type Change struct {
 	// Cart is the cart as it shall be, at its new version. ID 0: it is to be created.
@@ -44,14 +42,15 @@ func Diff(before, after *Cart) Change {
 	// after that is found in this order in before; what follows them was added, maybe once more.
 	at, kept := 0, 0 // how much of old and of after has been matched
 	var gone []Item
-	for _, item := range after.Items {
-		n := slices.IndexFunc(old[at:], item.sameProduct)
+	for i := range after.Items {
+		item := &after.Items[i]
+		n := lineOf(old[at:], item.ProductID)
 		if n < 0 {
 			break
 		}
 		gone = append(gone, old[at:at+n]...)
-		if at += n; old[at] != item {
-			ch.Put = append(ch.Put, Line{Item: item})
+		if at += n; old[at] != *item {
+			ch.Put = append(ch.Put, Line{Item: *item})
 		}
 		at++
 		kept++
@@ -61,11 +60,9 @@ func Diff(before, after *Cart) Change {
 		ch.Put = append(ch.Put, Line{Item: item, Append: true})
 	}
 	for _, item := range append(gone, old[at:]...) {
-		if !slices.ContainsFunc(added, item.sameProduct) {
+		if lineOf(added, item.ProductID) < 0 {
 			ch.Drop = append(ch.Drop, item.ProductID)
 		}
 	}
 	return ch
 }
-
-func (i Item) sameProduct(other Item) bool { return i.ProductID == other.ProductID }

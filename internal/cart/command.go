@@ -113,7 +113,7 @@ func (s SetQuantity) Apply(c *Cart) (*Cart, error) {
 	if s.Quantity <= 0 {
 		return c.remove(s.ProductID)
 	}
-	at := c.line(s.ProductID)
+	at := lineOf(c.Items, s.ProductID)
 	if at < 0 && c.Status == Active {
 		return nil, errNoLine(s.ProductID)
 	}

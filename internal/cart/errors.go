@@ -22,7 +22,10 @@ const (
 	CodeUnavailable                // the store is out of reach; nothing was done, repeating may help
 	CodeOutcomeUnknown             // the store went away at COMMIT; repeating is safe and will tell
 	CodeRefused                    // the store refused a whole Save for its data; nothing was done
-	CodeRateLimited                // the caller creates carts too fast; nothing was done
+
+	CodeUnauthenticated // nobody knows who the caller is; nothing was done
+	CodeForbidden       // the caller names an owner that they are not; nothing was done
+	CodeRateLimited     // the caller creates carts too fast; nothing was done
 )
 
 // Error is a failure with a public half, for the caller, and a private one, for the log.

@@ -3,6 +3,7 @@ package cart_test
 import (
 	"math"
 	"math/big"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -44,23 +45,50 @@ func TestPriceRoundTrip(t *testing.T) {
 	})
 }
 
-// FuzzParsePrice holds what is accepted to a second opinion.
+// grammar is what ParsePrice takes, in other words than its own.
+var grammar = regexp.MustCompile(`^[0-9]{1,8}(?:\.[0-9]{1,2})?$`)
+
+// FuzzParsePrice holds what is accepted, and what is not, to a second opinion.
 func FuzzParsePrice(f *testing.F) {
-	for _, in := range []string{"0", "12.34", "99999999.99", "100000000", ".5", "5.", "1e2", "-1", "+1", "1/2", " 1"} {
+	for _, in := range []string{"0", "12.34", "007.5", "99999999.99", "100000000", ".5", "5.", "1e2", "-1", "+1", "1/2", " 1", "1\n", "１"} {
 		f.Add(in)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
 		got, err := cart.ParsePrice(in)
+		if grammar.MatchString(in) != (err == nil) {
+			t.Fatalf("ParsePrice(%q) = %d, %v", in, got, err)
+		}
 		if err != nil {
 			wantFields(t, err, "price")
 			return
 		}
-		if got < 0 || got > cart.MaxPrice || len(in) > len("99999999.99") || strings.Trim(in, "0123456789.") != "" {
-			t.Errorf("ParsePrice(%q) = %d", in, got)
-		}
 		exact, ok := new(big.Rat).SetString(in)
-		if !ok || exact.Cmp(big.NewRat(int64(got), 100)) != 0 {
+		if !ok || exact.Cmp(big.NewRat(int64(got), 100)) != 0 || got < 0 || got > cart.MaxPrice {
 			t.Errorf("ParsePrice(%q) = %d, but it is %v", in, got, exact)
+		}
+		if printed := got.String(); printed != exact.FloatString(2) {
+			t.Errorf("%q is printed as %s", in, printed)
+		} else if again, err := cart.ParsePrice(printed); err != nil || again != got {
+			t.Errorf("%q is printed as %s, and read as %d, %v", in, printed, again, err)
+		}
+	})
+}
+
+// FuzzTotal compares the total of two lines with what big integers make of it.
+func FuzzTotal(f *testing.F) {
+	for _, n := range []int64{0, 1, -1, 9_999_999_999, 1_000_000, math.MaxInt64, math.MinInt64} {
+		f.Add(n, int64(1), n, int64(1))
+		f.Add(n, n, int64(1), int64(1))
+	}
+	f.Fuzz(func(t *testing.T, price, quantity, price2, quantity2 int64) {
+		product := func(a, b int64) *big.Int { return new(big.Int).Mul(big.NewInt(a), big.NewInt(b)) }
+		sum := product(price, quantity)
+		sum.Add(sum, product(price2, quantity2))
+		c := &cart.Cart{Items: []cart.Item{
+			{Price: cart.Money(price), Quantity: quantity}, {Price: cart.Money(price2), Quantity: quantity2},
+		}}
+		if want := new(big.Rat).SetFrac(sum, big.NewInt(100)).FloatString(2); c.Total() != want {
+			t.Errorf("%d × %d + %d × %d is %s, want %s", price, quantity, price2, quantity2, c.Total(), want)
 		}
 	})
 }

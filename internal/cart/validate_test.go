@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -141,6 +142,25 @@ func TestValidCookie(t *testing.T) {
 			t.Errorf("ValidCookie(%.10q…) = %v", s, got)
 		}
 	}
+}
+
+// FuzzValidCookie compares with net/http: a cookie is valid if it goes out as it is, has no quotes around it, and comes
+// back the same.
+func FuzzValidCookie(f *testing.F) {
+	for _, s := range []string{"", "guest", "a b", "a,b", `"a"`, `a"b`, `a\b`, "a;b", "a=b", "é", "\x7f", "a\x00", strings.Repeat("x", 256)} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		sent := (&http.Cookie{Name: "c", Value: s}).String()
+		want := s != "" && len(s) <= cart.MaxCookie && sent == "c="+s && s[0] != '"'
+		if got := cart.ValidCookie(s); got != want {
+			t.Fatalf("ValidCookie(%q) = %v; net/http sends %q", s, got, sent)
+		}
+		r := &http.Request{Header: http.Header{"Cookie": {"a=1; c=" + s + "; b=2"}}}
+		if came, err := r.Cookie("c"); want && (err != nil || came.Value != s) {
+			t.Errorf("%q comes back as %+v, %v", s, came, err)
+		}
+	})
 }
 
 func TestOwner(t *testing.T) {

@@ -2,6 +2,7 @@ package commit
 
 import (
 	"context"
+	"iter"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -13,7 +14,9 @@ import (
 
 // job is one caller's request on its way through a lane.
 type job[Q, A any] struct {
+	ctx      context.Context // of the caller
 	in       Q
+	queued   time.Time // when it came, or came back
 	state    atomic.Int32
 	attempts int // how often it has run without coming to an end
 	out      A
@@ -22,7 +25,7 @@ type job[Q, A any] struct {
 }
 
 // The states of a job. A caller that gives up and a lane that begins a batch both want to move it on
-// from waiting; the first one wins.
+// from waiting; the first one wins. A caller that gives up later leaves a job that is not run again.
 const (
 	waiting int32 = iota
 	begun
@@ -36,15 +39,17 @@ func (j *job[Q, A]) answer(out A, err error) {
 
 // lanes are bounded queues, each with one goroutine that takes what waits in its queue, batch by batch.
 type lanes[Q, A any] struct {
+	name   Queue
 	queues []chan *job[Q, A]
 	size   int
 	weigh  func(Q) int
 	late   func(error) *cart.Error
 	run    func(context.Context, []*job[Q, A]) []*job[Q, A]
 
-	timeout time.Duration
-	ctx     context.Context // of all batches
-	cancel  context.CancelFunc
+	observer Observer
+	timeout  time.Duration
+	ctx      context.Context // of all batches
+	cancel   context.CancelFunc
 
 	mu      sync.RWMutex // held for reading while a job is put into a queue
 	stopped bool
@@ -54,10 +59,13 @@ type lanes[Q, A any] struct {
 // startLanes starts n lanes. weigh says how much of a batch a request fills; no job joins a batch that is
 // filled up to size. run gets a batch and either answers each job or returns it, to be run again. late makes
 // the error of a caller that gave up after its batch had begun.
-func startLanes[Q, A any](n, size int, o Options, weigh func(Q) int, late func(error) *cart.Error,
+func startLanes[Q, A any](name Queue, n, size int, o Options, weigh func(Q) int, late func(error) *cart.Error,
 	run func(context.Context, []*job[Q, A]) []*job[Q, A],
 ) *lanes[Q, A] {
-	l := &lanes[Q, A]{queues: make([]chan *job[Q, A], n), size: size, weigh: weigh, late: late, run: run, timeout: o.Timeout}
+	l := &lanes[Q, A]{
+		name: name, queues: make([]chan *job[Q, A], n), size: size, weigh: weigh, late: late, run: run,
+		observer: o.Observer, timeout: o.Timeout,
+	}
 	l.ctx, l.cancel = context.WithCancel(context.Background()) //nolint:gosec // wait calls it
 	for i := range l.queues {
 		queue := make(chan *job[Q, A], (o.QueueSize+n-1)/n)
@@ -73,7 +81,7 @@ func (l *lanes[Q, A]) do(ctx context.Context, hash uint64, in Q) (A, error) {
 	if err := ctx.Err(); err != nil {
 		return none, cart.Unavailable(err)
 	}
-	j := &job[Q, A]{in: in, done: make(chan struct{})}
+	j := &job[Q, A]{ctx: ctx, in: in, queued: time.Now(), done: make(chan struct{})}
 	if err := l.put(hash, j); err != nil {
 		return none, err
 	}
@@ -81,7 +89,7 @@ func (l *lanes[Q, A]) do(ctx context.Context, hash uint64, in Q) (A, error) {
 	case <-j.done:
 		return j.out, j.err
 	case <-ctx.Done():
-		if j.state.CompareAndSwap(waiting, abandoned) {
+		if j.state.Swap(abandoned) == waiting {
 			return none, cart.Unavailable(ctx.Err())
 		}
 		return none, l.late(ctx.Err())
@@ -98,6 +106,7 @@ func (l *lanes[Q, A]) put(hash uint64, j *job[Q, A]) error {
 	case l.queues[hash%uint64(len(l.queues))] <- j:
 		return nil
 	default:
+		l.observer.Refused(l.name)
 		return cart.ErrOverloaded
 	}
 }
@@ -183,12 +192,37 @@ func backoff(attempts int) time.Duration {
 func (l *lanes[Q, A]) runBatch(batch []*job[Q, A]) (again []*job[Q, A]) {
 	ctx, cancel := context.WithTimeout(l.ctx, l.timeout)
 	defer cancel()
+	ctx, end := l.observer.Begin(ctx, l.name, requests(batch))
 	again = l.run(ctx, batch)
+	end(len(again))
+	now := time.Now()
 	for _, j := range again {
 		j.attempts++
-		j.state.Store(waiting)
+		j.queued = now
+		j.state.CompareAndSwap(begun, waiting)
 	}
 	return again
+}
+
+// requests tells an observer of the jobs of a batch that begins.
+func requests[Q, A any](batch []*job[Q, A]) iter.Seq2[context.Context, time.Duration] {
+	return func(yield func(context.Context, time.Duration) bool) {
+		now := time.Now()
+		for _, j := range batch {
+			if !yield(j.ctx, now.Sub(j.queued)) {
+				return
+			}
+		}
+	}
+}
+
+// depth returns how many jobs wait, and how many may.
+func (l *lanes[Q, A]) depth() (n, limit int) {
+	for _, q := range l.queues {
+		n += len(q)
+		limit += cap(q)
+	}
+	return n, limit
 }
 
 // stop refuses further jobs; the lanes end when they have done what is waiting.

@@ -22,6 +22,7 @@ type Options struct {
 	QueueSize  int           // most commands waiting; and again reads, and listings
 	Timeout    time.Duration // for one batch
 	Logger     *slog.Logger
+	Observer   Observer // may be nil
 }
 
 // Service runs commands and reads against a store. Its methods may be called by many goroutines at
@@ -47,13 +48,16 @@ const (
 
 // New starts the lanes of a service over the store. Close ends them.
 func New(store cart.Store, o Options) *Service {
+	if o.Observer == nil {
+		o.Observer = unobserved{}
+	}
 	w := &writer{store: store, outage: &outage{log: o.Logger, what: "writes"}, log: o.Logger}
 	r := &reader{store: store, outage: &outage{log: o.Logger, what: "reads"}}
 	return &Service{
 		seed:   maphash.MakeSeed(),
-		writes: startLanes(o.WriteLanes, o.BatchSize, o, one[cart.Command], cart.OutcomeUnknown, w.run),
-		reads:  startLanes(o.ReadLanes, o.BatchSize, o, func(refs []cart.Ref) int { return len(refs) }, cart.Unavailable, r.load),
-		lists:  startLanes(o.ReadLanes, 1, o, one[cart.Listing], cart.Unavailable, r.list),
+		writes: startLanes(Writes, o.WriteLanes, o.BatchSize, o, one[cart.Command], cart.OutcomeUnknown, w.run),
+		reads:  startLanes(Reads, o.ReadLanes, o.BatchSize, o, func(refs []cart.Ref) int { return len(refs) }, cart.Unavailable, r.load),
+		lists:  startLanes(Lists, o.ReadLanes, 1, o, one[cart.Listing], cart.Unavailable, r.list),
 	}
 }
 
@@ -135,6 +139,18 @@ func (s *Service) hold(ctx context.Context, carts []*cart.Cart) ([]*cart.Cart, e
 
 func (s *Service) load(ctx context.Context, refs []cart.Ref) ([]*cart.Cart, error) {
 	return s.reads.do(ctx, maphash.Comparable(s.seed, refs[0]), refs)
+}
+
+// Waiting returns how many requests wait in the queue, and how many may.
+func (s *Service) Waiting(q Queue) (n, limit int) {
+	switch q {
+	case Writes:
+		return s.writes.depth()
+	case Reads:
+		return s.reads.depth()
+	default:
+		return s.lists.depth()
+	}
 }
 
 // Close lets the lanes finish what was accepted, and returns when they have, or with ctx's error when

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -90,6 +91,27 @@ func TestCommandsThatWaitShareOneLoadAndOneSave(t *testing.T) {
 			if want := 10; c.Owner() != cart.User(holder) && (len(c.Items) != want || c.Version != int64(want)) {
 				t.Errorf("the cart of %v has %d lines at version %d, want %d of both", c.Owner(), len(c.Items), c.Version, want)
 			}
+		}
+	})
+}
+
+// On one processor the first of many callers wakes the lane while the others have not got to ask yet.
+func TestCallersWhoAreReadyJoinTheBatch(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		s := start(t, m)
+		wait := calls(40, func(i int) error {
+			_, err := s.Do(t.Context(), add(int64(i+1), 1))
+			return err
+		})
+		for _, err := range wait() {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		if len(m.loads) > 4 {
+			t.Errorf("40 callers who could all ask at once made %d batches", len(m.loads))
 		}
 	})
 }
@@ -272,6 +294,39 @@ func TestCallerThatGivesUpTooLateIsToldThatTheOutcomeIsUnknown(t *testing.T) {
 		}
 		close(saving)
 	})
+}
+
+// Who was told that the outcome is unknown may go on to do something else. A command that is done after that would undo
+// it.
+func TestNothingIsDoneForACallerThatHasGone(t *testing.T) {
+	for name, at := range map[string]func(m *memory, leave func()){
+		"while its cart was loaded": func(m *memory, leave func()) {
+			m.beforeLoad = func(context.Context, []cart.Ref) error { leave(); return nil }
+		},
+		"before its cart changed under it": func(m *memory, leave func()) {
+			conflict := sync.OnceFunc(func() { leave(); m.change(1) })
+			m.beforeSave = func(context.Context, []cart.Change) error { conflict(); return nil }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := &memory{}
+				s := start(t, m)
+				if _, err := s.Do(t.Context(), add(1, 1)); err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				at(m, sync.OnceFunc(func() { cancel(); synctest.Wait() }))
+				if _, err := s.Do(ctx, add(1, 2)); cart.CodeOf(err) != cart.CodeOutcomeUnknown {
+					t.Errorf("got %v, want CodeOutcomeUnknown", err)
+				}
+				c, err := s.Do(t.Context(), add(1, 3))
+				if err != nil || len(c.Items) != 2 || c.Items[1].ProductID != 3 {
+					t.Errorf("the next command finds %+v, %v; want nothing done for who has gone", c, err)
+				}
+			})
+		})
+	}
 }
 
 func TestBatchThatTakesTooLongIsCancelled(t *testing.T) {

@@ -35,7 +35,11 @@ func (w *writer) run(ctx context.Context, jobs []*command) (again []*command) {
 	}
 	b := newBatch(refs, carts)
 	for i, j := range jobs {
-		w.apply(b, refs[i], j)
+		// Who gave up while the carts were loaded may have done something else meanwhile, elsewhere, that these carts
+		// hold already: the command would undo it. From here on the versions see to that.
+		if j.state.Load() != abandoned {
+			w.apply(b, refs[i], j)
+		}
 	}
 	again, err = b.save(ctx, w.store)
 	switch {
@@ -80,7 +84,7 @@ func (w *writer) apply(b *batch, ref cart.Ref, j *command) {
 	e := b.entry(ref)
 	defer func() {
 		if r := recover(); r != nil {
-			w.log.Error("A rule panicked.", "command", fmt.Sprintf("%T", j.in), "panic", r, "stack", string(debug.Stack()))
+			w.log.ErrorContext(j.ctx, "A rule panicked.", "command", fmt.Sprintf("%T", j.in), "panic", r, "stack", string(debug.Stack()))
 			e.results = append(e.results, result{job: j, err: &cart.Error{Detail: "panic in a command"}})
 		}
 	}()

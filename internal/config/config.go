@@ -56,6 +56,26 @@ type Config struct {
 	// QueueSize bounds what waits in all write lanes together, and again in all read lanes.
 	QueueSize int `env:"QUEUE_SIZE" envDefault:"1024" min:"1" max:"1000000" doc:"most requests waiting in all write lanes, and again in all read lanes; further ones are refused at once with 503 / RESOURCE_EXHAUSTED"`
 
+	// AuthMode says who is let in, see docs/security.md.
+	AuthMode string `env:"AUTH_MODE" envDefault:"none" match:"^(none|token|jwt)$" holds:"none, token or jwt" doc:"who is let in: everybody; services with a token; or services with a token, users with a JWT, and guests"`
+
+	// AuthTokens are the tokens of services; see ServiceTokens.
+	AuthTokens Tokens `env:"AUTH_TOKENS" holds:"tokens of at least 32 letters, digits and -._~+/= each, separated by commas" doc:"tokens of services, several for rotation; a secret"`
+
+	// AuthTokensFile is a file with more of them.
+	AuthTokensFile string `env:"AUTH_TOKENS_FILE" holds:"the path of a file with such tokens, one a line" doc:"more tokens of services; read at the start"`
+
+	// AuthJWTIssuer is what the claim iss of a user's JWT must be.
+	AuthJWTIssuer string `env:"AUTH_JWT_ISSUER" holds:"any text" doc:"claim iss of the JWTs of users; must be set when AUTH_MODE is jwt"`
+
+	// AuthJWTAudience is what the claim aud of a user's JWT must hold.
+	AuthJWTAudience string `env:"AUTH_JWT_AUDIENCE" holds:"any text" doc:"value that the claim aud of these JWTs holds; must be set when AUTH_MODE is jwt"`
+
+	// AuthJWKS is where the public keys of the issuer are.
+	AuthJWKS string `env:"AUTH_JWKS" match:"^(https?://[^@\\s]+|/.*|[^:]+)$" holds:"an https:// or http:// URL without a user, or the path of a file" doc:"JWKS with the public keys for these JWTs; must be set when AUTH_MODE is jwt"`
+	// AdminPort is the port of metrics and profiles; 0 is any free port. It is no other's port.
+	AdminPort int `env:"ADMIN_PORT" envDefault:"9090" min:"0" max:"65535" doc:"port of /metrics and /debug/pprof, which nobody outside may reach; 0 takes any free one"`
+
 	// ClientTimeout bounds what a client takes its time for: to send a request, and again to take the answer.
 	ClientTimeout time.Duration `env:"CLIENT_TIMEOUT" envDefault:"5s" min:"100ms" max:"5m" doc:"how long a client may take to send a request, and again to take the answer"`
 
@@ -154,6 +174,7 @@ func parse(vars map[string]string, fallback string) (Config, error) {
 		DefaultValueTagName: fallback,
 		FuncMap: map[reflect.Type]env.ParserFunc{
 			reflect.TypeFor[DatabaseURL](): func(raw string) (any, error) { return ParseDatabaseURL(raw) },
+			reflect.TypeFor[Tokens]():      func(raw string) (any, error) { return parseTokens(raw) },
 			reflect.TypeFor[Networks]():    func(raw string) (any, error) { return parseNetworks(raw) },
 			reflect.TypeFor[Origins]():     func(raw string) (any, error) { return parseOrigins(raw) },
 		},

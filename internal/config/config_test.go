@@ -41,6 +41,8 @@ func TestDefaults(t *testing.T) {
 		ShutdownTimeout: 15 * time.Second,
 		WriteLanes:      2,
 		ReadLanes:       2,
+		AuthMode:        "none",
+		AdminPort:       9090,
 		BatchSize:       256,
 		QueueSize:       1024,
 		ClientTimeout:   5 * time.Second,
@@ -101,6 +103,7 @@ func TestGoodValues(t *testing.T) {
 		{"BATCH_SIZE", "1000", "1000"},
 		{"QUEUE_SIZE", "1", "1"},
 		{"QUEUE_SIZE", "1000000", "1000000"},
+		{"AUTH_MODE", "none", "none"},
 		{"CLIENT_TIMEOUT", "100ms", "100ms"},
 		{"IDLE_TIMEOUT", "1h", "1h0m0s"},
 		{"MAX_CONNECTIONS", "1", "1"},
@@ -132,6 +135,7 @@ func TestBadValues(t *testing.T) {
 		request  = "a duration from 100ms to 5m, such as 5s"
 		shutdown = "a duration from 1s to 10m, such as 15s"
 		lanes    = "a whole number from 1 to 64"
+		mode     = "none, token or jwt"
 	)
 	for _, tt := range []struct{ name, value, want string }{
 		{"HTTP_PORT", "abc", port},
@@ -161,6 +165,8 @@ func TestBadValues(t *testing.T) {
 		{"BATCH_SIZE", "1001", "a whole number from 1 to 1000"},
 		{"QUEUE_SIZE", "0", "a whole number from 1 to 1000000"},
 		{"QUEUE_SIZE", "1000001", "a whole number from 1 to 1000000"},
+		{"AUTH_MODE", "JWT", mode},
+		{"AUTH_MODE", "token,jwt", mode},
 		{"CLIENT_TIMEOUT", "0", "a duration from 100ms to 5m, such as 5s"},
 		{"IDLE_TIMEOUT", "2h", "a duration from 100ms to 1h, such as 2m0s"},
 		{"MAX_CONNECTIONS", "0", "a whole number from 1 to 1000000"},
@@ -213,11 +219,25 @@ func TestVariablesTogether(t *testing.T) {
 	}{
 		{"same port", []string{"HTTP_PORT=9000", "GRPC_PORT=9000"}, "GRPC_PORT"},
 		{"port of the other's default", []string{"HTTP_PORT=50051"}, "GRPC_PORT"},
-		{"any free ports", []string{"HTTP_PORT=0", "GRPC_PORT=0"}, ""},
+		{"any free ports", []string{"HTTP_PORT=0", "GRPC_PORT=0", "ADMIN_PORT=0"}, ""},
+		{"metrics on the port of REST", []string{"HTTP_PORT=9090"}, "ADMIN_PORT"},
+		{"metrics on the port of gRPC", []string{"ADMIN_PORT=50051"}, "ADMIN_PORT"},
 		{"prod without database", []string{"APP_ENV=prod"}, "DATABASE_URL"},
 		{"prod with empty database", []string{"APP_ENV=prod", "DATABASE_URL="}, "DATABASE_URL"},
 		{"prod with SQLite", []string{"APP_ENV=prod", "DATABASE_URL=sqlite:/data/cart.db"}, ""},
 		{"dev without database", []string{"APP_ENV=dev"}, ""},
+		{"no tokens", []string{"AUTH_MODE=token"}, "AUTH_TOKENS"},
+		{"tokens in a file", []string{"AUTH_MODE=token", "AUTH_TOKENS_FILE=tokens"}, ""},
+		{"tokens for nobody", []string{"AUTH_TOKENS=" + tokenA}, "AUTH_MODE"},
+		{"file of tokens for nobody", []string{"AUTH_TOKENS_FILE=tokens"}, "AUTH_MODE"},
+		{"JWTs of nobody", []string{"AUTH_JWKS=keys"}, "AUTH_MODE"},
+		{"JWTs among tokens", []string{"AUTH_MODE=token", "AUTH_TOKENS=" + tokenA, "AUTH_JWT_AUDIENCE=a"}, "AUTH_MODE"},
+		{"JWTs", []string{"AUTH_MODE=jwt", "AUTH_JWT_ISSUER=i", "AUTH_JWT_AUDIENCE=a", "AUTH_JWKS=/keys/jwks@1.json"}, ""},
+		{"JWTs and tokens", []string{"AUTH_MODE=jwt", "AUTH_JWT_ISSUER=i", "AUTH_JWT_AUDIENCE=a", "AUTH_JWKS=http://h:1/k", "AUTH_TOKENS=" + tokenA}, ""},
+		{"JWTs without issuer", []string{"AUTH_MODE=jwt", "AUTH_JWT_AUDIENCE=a", "AUTH_JWKS=keys"}, "AUTH_JWT_ISSUER"},
+		{"JWTs without audience", []string{"AUTH_MODE=jwt", "AUTH_JWT_ISSUER=i", "AUTH_JWKS=keys"}, "AUTH_JWT_AUDIENCE"},
+		{"JWTs without keys", []string{"AUTH_MODE=jwt", "AUTH_JWT_ISSUER=i", "AUTH_JWT_AUDIENCE=a"}, "AUTH_JWKS"},
+		{"keys with a password", []string{"AUTH_MODE=jwt", "AUTH_JWT_ISSUER=i", "AUTH_JWT_AUDIENCE=a", "AUTH_JWKS=https://u:p@h/k"}, "AUTH_JWKS"},
 		{"certificate without key", []string{"TLS_CERT_FILE=a"}, "TLS_KEY_FILE"},
 		{"key without certificate", []string{"TLS_KEY_FILE=a"}, "TLS_CERT_FILE"},
 		{"authorities without TLS", []string{"GRPC_CLIENT_CA_FILE=a"}, "GRPC_CLIENT_CA_FILE"},

@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"log/slog"
-	"reflect"
 	"regexp"
 	"strings"
 	"unicode"
@@ -115,10 +114,7 @@ func invalidDatabaseURL(held, want string) error {
 }
 
 // databaseURLForms says in words what DATABASE_URL may hold.
-func databaseURLForms() string {
-	f, _ := reflect.TypeFor[Config]().FieldByName("DatabaseURL")
-	return holds(f)
-}
+func databaseURLForms() string { return holdsOf("DatabaseURL") }
 
 var urlScheme = regexp.MustCompile(`^(?:[a-z][a-z0-9+]*://|sqlite:)`)
 

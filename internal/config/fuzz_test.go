@@ -105,3 +105,37 @@ func FuzzDatabaseURL(f *testing.F) {
 		}
 	})
 }
+
+// FuzzAnyDatabaseURL gives the parser any text. What it takes it also takes in the forms that it makes of it, to the same
+// effect.
+func FuzzAnyDatabaseURL(f *testing.F) {
+	for _, raw := range []string{
+		"", "sqlite:cart.db", "sqlite:50%.db", "sqlite::memory:", "postgres://", "postgresql://u:p@h1:1,[::1]:,h3/d?sslmode=require",
+		"postgresql+asyncpg://u:a/b?c#d:e%zz@h/d?ssl=verify_full&timeout=7", "postgresql+asyncpg://u:p@/d?host=h1:1&host=/run&port=1,",
+		"postgresql+asyncpg://h/d?statement_cache_size=0&command_timeout=60", "mysql://h", "postgres://h/d?=x", "postgres://h/d?a",
+	} {
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		u, err := config.ParseDatabaseURL(raw)
+		if err != nil {
+			if _, ok := errors.AsType[*config.InvalidError](err); !ok || strings.ContainsAny(err.Error(), "\r\n") {
+				t.Errorf("not one line of an InvalidError: %v", err)
+			}
+			return
+		}
+		dsn := u.DSN()
+		if u.Kind() == config.SQLite {
+			dsn = "sqlite:" + dsn
+		}
+		for form, text := range map[string]string{"as drivers get it": dsn, "as it is printed": u.String()} {
+			again, err := config.ParseDatabaseURL(text)
+			if err != nil {
+				t.Fatalf("%q %s, %q, is refused: %v", raw, form, text, err)
+			}
+			if again.Kind() != u.Kind() || again.String() != u.String() {
+				t.Errorf("%q %s is %v %q, and was %v %q", raw, form, again.Kind(), again, u.Kind(), u)
+			}
+		}
+	})
+}

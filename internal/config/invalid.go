@@ -69,6 +69,13 @@ func invalidTogether(c Config, vars map[string]string) error {
 			Want: "another port than HTTP_PORT, which holds the same",
 		})
 	}
+	if c.AdminPort != 0 && (c.AdminPort == c.HTTPPort || c.AdminPort == c.GRPCPort) {
+		problems = append(problems, &InvalidError{
+			Name: "ADMIN_PORT",
+			Held: strconv.Itoa(c.AdminPort),
+			Want: "another port than HTTP_PORT and GRPC_PORT, one of which holds the same",
+		})
+	}
 	if c.AppEnv == "prod" && vars["DATABASE_URL"] == "" {
 		problems = append(problems, &InvalidError{
 			Name: "DATABASE_URL",
@@ -87,7 +94,7 @@ func invalidTogether(c Config, vars map[string]string) error {
 			Name: "GRPC_CLIENT_CA_FILE", Held: c.GRPCClientCAFile, Want: "left out where TLS_CERT_FILE is not set",
 		})
 	}
-	return errors.Join(problems...)
+	return errors.Join(append(problems, invalidAuth(c, vars)...)...)
 }
 
 // limited reports whether f has a least and a greatest value.

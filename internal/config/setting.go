@@ -12,7 +12,7 @@ import (
 type Setting struct {
 	Name    string // the variable
 	Value   string // what is in force; a password is replaced
-	Default string // what is in force when the variable is not set; "" where that is nothing
+	Default string // what is in force when the variable is not set, "" for nothing
 	Holds   string // what it may hold, in words
 	Doc     string // what it means, in words
 }
@@ -39,11 +39,11 @@ func MarkdownTable() string {
 	var b strings.Builder
 	b.WriteString("| variable | meaning | may hold | default |\n|---|---|---|---|\n")
 	for _, s := range (Config{}).Settings() {
-		standard := "none"
+		byDefault := "not set"
 		if s.Default != "" {
-			standard = "`" + s.Default + "`"
+			byDefault = "`" + s.Default + "`"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.Name, s.Doc, s.Holds, standard)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.Name, s.Doc, s.Holds, byDefault)
 	}
 	return b.String()
 }
@@ -59,6 +59,12 @@ func holds(f reflect.StructField) string {
 	default:
 		return f.Tag.Get("holds")
 	}
+}
+
+// holdsOf says in words what the field of Config with that name may hold.
+func holdsOf(name string) string {
+	f, _ := reflect.TypeFor[Config]().FieldByName(name)
+	return holds(f)
 }
 
 // text writes a value as its variable would hold it.

@@ -48,6 +48,8 @@ type link struct {
 	client, server net.Conn
 	once           sync.Once
 	done           chan struct{}
+	strand         func() // nothing passes from then on
+	stranded       chan struct{}
 
 	// SQL by the name of the prepared statement; used by the way up only.
 	prepared map[string]string
@@ -59,12 +61,15 @@ type link struct {
 }
 
 func newLink(p *Proxy, client, server net.Conn) *link {
-	return &link{
+	l := &link{
 		proxy: p, client: client, server: server,
 		done:     make(chan struct{}),
+		stranded: make(chan struct{}),
 		prepared: map[string]string{},
 		asked:    1,
 	}
+	l.strand = sync.OnceFunc(func() { close(l.stranded) })
+	return l
 }
 
 // run forwards both ways until one of them ends.
@@ -244,6 +249,11 @@ func (l *link) passGate() error {
 	l.proxy.mu.Lock()
 	gate := l.proxy.gate
 	l.proxy.mu.Unlock()
+	select {
+	case <-l.stranded:
+		gate = nil // never
+	default:
+	}
 	select {
 	case <-gate:
 		return nil

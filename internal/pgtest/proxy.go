@@ -128,6 +128,16 @@ func (p *Proxy) Hang(on bool) {
 	}
 }
 
+// Strand leaves all connections open and silent for good, as when a firewall forgets them or a server vanishes in a
+// failover. New connections are not affected.
+func (p *Proxy) Strand() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for l := range p.links {
+		l.strand()
+	}
+}
+
 // Delay makes every round trip longer by d. Requests that one client sends without waiting for the
 // answers in between are delayed one after the other.
 func (p *Proxy) Delay(d time.Duration) {

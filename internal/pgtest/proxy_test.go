@@ -257,6 +257,21 @@ func TestProxyHangEnds(t *testing.T) {
 	}
 }
 
+func TestProxyStrand(t *testing.T) {
+	t.Parallel()
+	proxy, conn, around := newProxied(t)
+	proxy.Strand()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := conn.Exec(ctx, "INSERT INTO x VALUES (1)"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a stranded connection: %v, want it silent", err)
+	}
+	if n := count(t, around); n != 0 {
+		t.Errorf("%d rows came through", n)
+	}
+	execute(t, connect(t, proxy.URL()), "INSERT INTO x VALUES (1)")
+}
+
 func TestProxyDelay(t *testing.T) {
 	t.Parallel()
 	const delay = 50 * time.Millisecond

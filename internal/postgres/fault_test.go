@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -112,6 +114,49 @@ func TestDatabaseOutOfReachIsUnavailable(t *testing.T) {
 	}
 }
 
+// TestSilentConnectionsAreLeftBehind has all connections of the pool fall silent for good, as after a failover that nobody
+// was told of. What is under way times out, once; what comes next gets connections that work.
+func TestSilentConnectionsAreLeftBehind(t *testing.T) {
+	t.Parallel()
+	const conns = 8 // as many as open allows
+	for _, busy := range []int{1, conns} {
+		t.Run(fmt.Sprint(busy, " in use"), func(t *testing.T) {
+			t.Parallel()
+			p := pgtest.NewProxy(t, newDatabase(t))
+			s := open(t, p.URL())
+			load := func(timeout time.Duration) error {
+				ctx, cancel := context.WithTimeout(t.Context(), timeout)
+				defer cancel()
+				_, err := s.Load(ctx, []cart.Ref{cart.ByID(1)})
+				return err
+			}
+			each := func(n int, do func()) {
+				var wg sync.WaitGroup
+				for range n {
+					wg.Go(do)
+				}
+				wg.Wait()
+			}
+			p.Delay(50 * time.Millisecond) // so that the loads meet, and each opens a connection
+			each(conns, func() {
+				if err := load(time.Minute); err != nil {
+					t.Error(err)
+				}
+			})
+			p.Delay(0)
+			p.Strand()
+			each(busy, func() {
+				if err := load(200 * time.Millisecond); cart.CodeOf(err) != cart.CodeUnavailable {
+					t.Errorf("on a silent connection: %v, want CodeUnavailable", err)
+				}
+			})
+			if err := load(5 * time.Second); err != nil {
+				t.Errorf("after that: %v", err)
+			}
+		})
+	}
+}
+
 func TestRestartOfTheServerIsSurvived(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []pgtest.StopMode{pgtest.Fast, pgtest.Immediate} {
@@ -188,16 +233,106 @@ func TestGuestCartsAreSavedInOneRoundTrip(t *testing.T) {
 	}
 }
 
-// TestBatchesLockInOneOrder saves overlapping batches in opposite orders, many times at once. A deadlock
-// would come out as CodeConflict.
+// TestBatchOfEveryKindIsOneRoundTrip saves a batch with a cart to create, one to delete, and others whose lines
+// are to be appended, changed and dropped: the carts are locked, and then changed by one statement.
+func TestBatchOfEveryKindIsOneRoundTrip(t *testing.T) {
+	t.Parallel()
+	p := pgtest.NewProxy(t, newDatabase(t))
+	s := open(t, p.URL())
+	carts := createMany(t, s, 3)
+	for round := range int64(2) { // the first one prepares the statements
+		p.ResetCounts()
+		var changes []cart.Change
+		for i, cmd := range []cart.Command{
+			add(100+round, 1),
+			cart.RemoveItem{CartID: carts[round].ID, ProductID: 1},
+			cart.PutItem{CartID: carts[2].ID, Item: add(0, 2+round).Item},
+		} {
+			var before *cart.Cart
+			if i > 0 {
+				before = reload(t, s, cmd.Ref())
+			}
+			after, err := cmd.Apply(before)
+			if err != nil {
+				t.Fatal(err)
+			}
+			changes = append(changes, cart.Diff(before, after))
+		}
+		p.ResetCounts()
+		saved, err := s.Save(t.Context(), changes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, sv := range saved {
+			if !sv.OK {
+				t.Errorf("change %d was not made", i)
+			}
+		}
+	}
+	if got, want := p.Counts(), (pgtest.Counts{Statements: 2, RoundTrips: 1}); got != want {
+		t.Errorf("a batch of every kind: %+v, want %+v", got, want)
+	}
+}
+
+// TestBatchesLockInOneOrder saves overlapping batches in opposite orders, many times at once: batches that
+// change lines, and batches that delete every other cart. A deadlock would come out as CodeConflict.
 func TestBatchesLockInOneOrder(t *testing.T) {
 	t.Parallel()
-	url := newDatabase(t)
-	s := open(t, url)
-	const n = 30
+	s := open(t, newDatabase(t))
+	for round := range 20 {
+		var refs []cart.Ref
+		for _, c := range createMany(t, s, 30) {
+			refs = append(refs, cart.ByID(c.ID))
+		}
+		var wg sync.WaitGroup
+		for worker := range 8 {
+			wg.Go(func() {
+				if err := touch(t, s, refs, worker); err != nil {
+					t.Errorf("round %d, worker %d: %v", round, worker, err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+}
+
+// touch changes the line of all carts in one save, or of every other one while it deletes the rest; in their
+// order, or backwards.
+func touch(t *testing.T, s *postgres.Store, refs []cart.Ref, worker int) error {
+	carts, err := s.Load(t.Context(), refs)
+	if err != nil {
+		return err
+	}
+	var changes []cart.Change
+	for i, c := range carts {
+		if c == nil {
+			continue // another worker was faster
+		}
+		quantity := int64(worker + 2)
+		if worker >= 4 && i%2 == 0 {
+			quantity = 0
+		}
+		after, err := cart.SetQuantity{CartID: c.ID, ProductID: 1, Quantity: quantity}.Apply(c)
+		if err != nil {
+			return err
+		}
+		changes = append(changes, cart.Diff(c, after))
+	}
+	if worker%2 == 0 {
+		slices.Reverse(changes)
+	}
+	_, err = s.Save(t.Context(), changes)
+	return err
+}
+
+// createMany creates carts with one line each, in one save.
+func createMany(t *testing.T, s *postgres.Store, n int) []*cart.Cart {
+	t.Helper()
 	changes := make([]cart.Change, n)
 	for i := range changes {
-		after, err := add(int64(i+1), 1).Apply(nil)
+		cmd := add(int64(i+1), 1)
+		cmd.CompanyID = companies.Add(1)
+		after, err := cmd.Apply(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -207,41 +342,21 @@ func TestBatchesLockInOneOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refs := make([]cart.Ref, n)
-	for i := range refs {
-		refs[i] = cart.ByID(saved[i].ID)
+	carts := make([]*cart.Cart, n)
+	for i, sv := range saved {
+		carts[i] = reload(t, s, cart.ByID(sv.ID))
 	}
-	var wg sync.WaitGroup
-	for worker := range 8 {
-		wg.Go(func() {
-			for round := range 20 {
-				if err := touch(t, s, refs, worker%2 == 0, int64(worker*100+round+2)); err != nil {
-					t.Errorf("worker %d: %v", worker, err)
-				}
-			}
-		})
-	}
-	wg.Wait()
+	return carts
 }
 
-// touch adds a product to all carts in one save, in their order or backwards.
-func touch(t *testing.T, s *postgres.Store, refs []cart.Ref, forward bool, product int64) error {
-	carts, err := s.Load(t.Context(), refs)
-	if err != nil {
-		return err
+// companies numbers the companies of createMany, so that it can make carts again and again.
+var companies atomic.Int64
+
+func reload(t *testing.T, s *postgres.Store, ref cart.Ref) *cart.Cart {
+	t.Helper()
+	carts, err := s.Load(t.Context(), []cart.Ref{ref})
+	if err != nil || carts[0] == nil {
+		t.Fatalf("load %+v: %v, %v", ref, carts, err)
 	}
-	changes := make([]cart.Change, len(carts))
-	for i, c := range carts {
-		after, err := cart.PutItem{CartID: c.ID, Item: add(1, product).Item}.Apply(c)
-		if err != nil {
-			return err
-		}
-		if forward {
-			changes[i] = cart.Diff(c, after)
-		} else {
-			changes[len(carts)-1-i] = cart.Diff(c, after)
-		}
-	}
-	_, err = s.Save(t.Context(), changes)
-	return err
+	return carts[0]
 }

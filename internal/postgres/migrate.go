@@ -63,13 +63,16 @@ func newProvider(db *sql.DB) (*goose.Provider, error) {
 	return goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
 }
 
+// schemaSQL reads which migration was applied last.
+const schemaSQL = `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`
+
 // checkSchema returns a [*SchemaError] where the schema is too old. A newer one is fine: a newer
 // version of this program may be rolled out beside this one.
 func checkSchema(ctx context.Context, pool *pgxpool.Pool) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	var have int64
-	err := pool.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&have)
+	err := pool.QueryRow(ctx, schemaSQL).Scan(&have)
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && pe.Code == undefinedTable {
 		err = nil
 	}

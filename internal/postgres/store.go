@@ -24,18 +24,18 @@ type Store struct {
 
 var _ cart.Store = (*Store)(nil)
 
-// Open connects to the database that url names, with at most conns connections. An error is
-// [*SchemaError] where the schema is older than this program needs.
+// Open connects to the database that url names, with at most conns connections. The options may add to
+// how the pool is made. An error is [*SchemaError] where the schema is older than this program needs.
 //
 // Behind PgBouncer in transaction mode add default_query_exec_mode=exec to the url. Where PgBouncer's
 // max_prepared_statements is set, its ignore_startup_parameters=plan_cache_mode does as well.
-func Open(ctx context.Context, url string, conns int) (*Store, error) {
+func Open(ctx context.Context, url string, conns int, options ...func(*pgxpool.Config)) (*Store, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, err
 	}
 	cfg.MaxConns = int32(conns)
-	cfg.PingTimeout = 2 * time.Second
+	cfg.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false } // acquire does it
 	if cfg.ConnConfig.ConnectTimeout == 0 {
 		cfg.ConnConfig.ConnectTimeout = 5 * time.Second
 	}
@@ -46,6 +46,9 @@ func Open(ctx context.Context, url string, conns int) (*Store, error) {
 	if _, set := params["plan_cache_mode"]; !set && cfg.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
 		// The plans do not depend on the parameters, and making one takes longer than running it.
 		params["plan_cache_mode"] = "force_generic_plan"
+	}
+	for _, option := range options {
+		option(cfg)
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
@@ -73,10 +76,18 @@ func (s *Store) prepare(ctx context.Context) error {
 	return nil
 }
 
-// Ping implements [cart.Store].
+// Stat returns the state of the pool of connections.
+func (s *Store) Stat() *pgxpool.Stat { return s.pool.Stat() }
+
+// Ping implements [cart.Store]. A schema that has become too old is as good as none.
 func (s *Store) Ping(ctx context.Context) error {
-	if err := s.pool.Ping(ctx); err != nil {
-		return cart.Unavailable(err)
+	var have int64
+	scan := func(rows pgx.Rows) error { return rows.Scan(&have) }
+	if err := s.query(ctx, false, scan, statement{sql: schemaSQL}); err != nil {
+		return err
+	}
+	if have < schemaVersion {
+		return cart.Unavailable(&SchemaError{Have: have, Need: schemaVersion})
 	}
 	return nil
 }
@@ -106,20 +117,23 @@ func (s *Store) query(ctx context.Context, write bool, scan func(pgx.Rows) error
 		if err == nil {
 			return nil
 		}
-		if try == maxTries || ctx.Err() != nil || !broken(err) || write && !harmless(err) {
+		dead := broken(err) || ctx.Err() != nil
+		if dead {
+			// Where one connection is dead, or silent, the others probably are.
+			s.pool.Reset()
+		}
+		if try == maxTries || ctx.Err() != nil || !dead || write && !harmless(err) {
 			return classify(err, write)
 		}
-		// Where one connection is dead the others probably are.
-		s.pool.Reset()
 	}
 }
 
 func (s *Store) queryOnce(ctx context.Context, scan func(pgx.Rows) error, statements []statement) error {
-	conn, err := s.pool.Acquire(ctx)
+	conn, err := s.acquire(ctx)
 	if err != nil {
-		return &acquireError{err}
+		return err
 	}
-	defer conn.Release()
+	defer release(conn)
 	first := statements[0]
 	if len(statements) == 1 {
 		rows, err := conn.Query(ctx, first.sql, first.args...)
@@ -141,6 +155,45 @@ func (s *Store) queryOnce(ctx context.Context, scan func(pgx.Rows) error, statem
 	return errors.Join(err, results.Close())
 }
 
+const (
+	// pingAfter is how long a connection may have been idle before it is asked whether it still works.
+	pingAfter = time.Second
+	// pingTimeout is how long its answer may take.
+	pingTimeout = 2 * time.Second
+	// usedKey is under which a connection keeps when it was last used.
+	usedKey = "sellio-cart.used"
+)
+
+// acquire returns a connection, which release takes back. Its errors are [*acquireError], and [*deadError] for a
+// connection that no longer works. The pool could check that too, but it would go on to the next idle connection, which
+// is silent for the same reason.
+func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return nil, &acquireError{err}
+	}
+	if used, ok := conn.Conn().PgConn().CustomData()[usedKey].(time.Time); ok && time.Since(used) > pingAfter {
+		ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+		defer cancel()
+		if err := conn.Ping(ctx); err != nil {
+			release(conn)
+			return nil, &deadError{err}
+		}
+	}
+	return conn, nil
+}
+
+// release gives a connection back. One that pgx has given up, as when a statement took too long, would keep its place in
+// the pool until the server has closed it too, for up to 15 s where the network is silent. It is left to end by itself.
+func release(conn *pgxpool.Conn) {
+	if conn.Conn().IsClosed() {
+		conn.Hijack()
+		return
+	}
+	conn.Conn().PgConn().CustomData()[usedKey] = time.Now()
+	conn.Release()
+}
+
 func scanAll(rows pgx.Rows, err error, scan func(pgx.Rows) error) error {
 	if err != nil {
 		return err
@@ -159,6 +212,11 @@ type acquireError struct{ error }
 
 func (e *acquireError) Unwrap() error { return e.error }
 
+// deadError is the failure of a connection before anything was asked on it.
+type deadError struct{ error }
+
+func (e *deadError) Unwrap() error { return e.error }
+
 // SQLSTATEs that say what to do (PostgreSQL, appendix A).
 const (
 	uniqueViolation      = "23505"
@@ -173,6 +231,9 @@ const (
 
 // broken reports whether the connection was lost, so that another one may do better.
 func broken(err error) bool {
+	if _, ok := errors.AsType[*deadError](err); ok {
+		return true
+	}
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pe.Code == adminShutdown || pe.Code == crashShutdown
 	}
@@ -189,6 +250,9 @@ func harmless(err error) bool {
 		return true
 	}
 	if _, ok := errors.AsType[*acquireError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*deadError](err); ok {
 		return true
 	}
 	return pgconn.SafeToRetry(err)

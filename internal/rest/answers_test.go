@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/rest"
 )
 
 // Bodies that are right.
@@ -34,11 +35,11 @@ var operations = []struct {
 	},
 	{
 		name: "getActiveCart", method: "GET", path: "/api/v1/cart/active?company_id=7&user_id=42", status: 200,
-		asks: cart.ActiveOf(7, cart.User(42)), fails: []cart.Code{cart.CodeNotFound},
+		asks: cart.ActiveOf(7, cart.User(42)), fails: []cart.Code{cart.CodeNotFound, cart.CodeForbidden},
 	},
 	{
 		name: "listCartsByUser", method: "GET", path: "/api/v1/carts/by-user?user_id=42&company_id=7&status=2&limit=3&offset=4", status: 200,
-		asks: cart.Listing{UserID: 42, CompanyID: 7, Status: cart.Locked, Limit: 3, Offset: 4},
+		asks: cart.Listing{UserID: 42, CompanyID: 7, Status: cart.Locked, Limit: 3, Offset: 4}, fails: []cart.Code{cart.CodeForbidden},
 	},
 	{
 		name: "listCartsByUser with defaults", method: "GET", path: "/api/v1/carts/by-user?user_id=42", status: 200,
@@ -50,12 +51,12 @@ var operations = []struct {
 	},
 	{
 		name: "upsertCart", method: "POST", path: "/api/v1/cart/upsert", body: `{"company_id":7,"user_id":42}`, status: 201,
-		asks: cart.Upsert{CompanyID: 7, Owner: cart.User(42)}, fails: []cart.Code{cart.CodeConflict},
+		asks: cart.Upsert{CompanyID: 7, Owner: cart.User(42)}, fails: []cart.Code{cart.CodeConflict, cart.CodeForbidden},
 	},
 	{
 		name: "addItem", method: "POST", path: "/api/v1/cart/add-item", body: addJSON, status: 201,
 		asks:  cart.AddItem{CompanyID: 7, Owner: cart.User(42), Item: tea},
-		fails: []cart.Code{cart.CodeNotActive, cart.CodeConflict},
+		fails: []cart.Code{cart.CodeNotActive, cart.CodeConflict, cart.CodeForbidden},
 	},
 	{
 		name: "putItem", method: "POST", path: "/api/v1/cart/9/item", body: itemJSON, status: 200,
@@ -126,8 +127,11 @@ func TestFailures(t *testing.T) {
 	status := map[cart.Code]int{
 		cart.CodeInvalid: 422, cart.CodeNotFound: 404, cart.CodeNotAllowed: 400, cart.CodeNotActive: 409,
 		cart.CodeConflict: 409, cart.CodeOverloaded: 503, cart.CodeUnavailable: 503, cart.CodeOutcomeUnknown: 503,
+		cart.CodeUnauthenticated: 401, cart.CodeForbidden: 403,
 	}
-	everywhere := []cart.Code{cart.CodeInvalid, cart.CodeOverloaded, cart.CodeUnavailable, cart.CodeOutcomeUnknown}
+	everywhere := []cart.Code{
+		cart.CodeInvalid, cart.CodeOverloaded, cart.CodeUnavailable, cart.CodeOutcomeUnknown, cart.CodeUnauthenticated,
+	}
 	for _, op := range operations {
 		t.Run(op.name, func(t *testing.T) {
 			t.Parallel()
@@ -205,6 +209,7 @@ func TestService(t *testing.T) {
 		"/":               `{"service":"sellio-cart","version":"1.2.3"}`,
 		"/healthz":        `{"status":"ok"}`,
 		"/api/v1/healthz": `{"status":"ok"}`,
+		"/readyz":         `{"status":"ready"}`,
 	} {
 		if got := send(t, s, "GET", path, ""); got.status != http.StatusOK || got.body != want {
 			t.Errorf("%s: status %d: %s", path, got.status, got.body)
@@ -212,5 +217,16 @@ func TestService(t *testing.T) {
 	}
 	if asked := carts.asked(); asked != nil {
 		t.Errorf("asked for %v", asked)
+	}
+}
+
+func TestNotReady(t *testing.T) {
+	h := rest.New(&fakeCarts{}, rest.Options{
+		Logger: quiet(), RequestTimeout: time.Minute, Ready: func() error { return cart.Unavailable(errors.New("private")) },
+	})
+	got := send(t, start(t, h), "GET", "/readyz", "")
+	got.problem(t, http.StatusServiceUnavailable)
+	if strings.Contains(got.body, "private") {
+		t.Errorf("shows the cause: %s", got.body)
 	}
 }

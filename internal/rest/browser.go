@@ -22,8 +22,8 @@ func (s *server) forBrowsers() http.Handler {
 	return cors.New(cors.Options{
 		AllowedOrigins:   s.Origins,
 		AllowedMethods:   []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete},
-		AllowedHeaders:   []string{"Content-Type"},
-		ExposedHeaders:   []string{"Retry-After"},
+		AllowedHeaders:   []string{"Authorization", "Content-Type", "X-Request-Id", "Traceparent"},
+		ExposedHeaders:   []string{"Retry-After", "X-Request-Id"},
 		AllowCredentials: true,
 		MaxAge:           preflightAge,
 	}).Handler(s)

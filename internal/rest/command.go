@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 
+	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/rest/oas"
 )
@@ -62,8 +63,7 @@ func listing(p oas.ListCartsByUserParams) (cart.Listing, error) {
 	return l, l.Validate()
 }
 
-// ownerOf returns the owner whom a body names or, where it names none, the guest who makes the
-// request. A cookie must be valid even where the user wins over it.
+// ownerOf returns the owner whom a body names or, where it names none, who makes the request. A cookie must be valid even where the user wins over it.
 func ownerOf(ctx context.Context, userID oas.OptNilInt64, cookie oas.OptNilString) (cart.Owner, error) {
 	user, isUser := userID.Get()
 	guest, isGuest := cookie.Get()
@@ -77,6 +77,14 @@ func ownerOf(ctx context.Context, userID oas.OptNilInt64, cookie oas.OptNilStrin
 	case isGuest:
 		return cart.Guest(guest), err
 	default:
-		return cart.Guest(visitOf(ctx).guest()), err
+		return self(ctx), err
 	}
+}
+
+// self returns who makes the request: the user who has signed in, or else a guest.
+func self(ctx context.Context) cart.Owner {
+	if owner := auth.CallerOf(ctx).Owner; owner.UserID > 0 {
+		return owner
+	}
+	return cart.Guest(visitOf(ctx).guest())
 }

@@ -1,14 +1,50 @@
 package rest_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// Nothing that a client sends is answered with 500 or with a problem that names nothing.
+// ruledCarts has one cart, and does to it what it is asked for as the rules have it. What should not have got so far is
+// no error of the domain, and so a bug.
+type ruledCarts struct{}
+
+func (ruledCarts) Do(_ context.Context, cmd cart.Command) (*cart.Cart, error) {
+	if err := cmd.Validate(); err != nil {
+		return nil, errors.New("a command that is not valid: " + err.Error())
+	}
+	return cmd.Apply(stored())
+}
+
+func (ruledCarts) Get(_ context.Context, ref cart.Ref) (*cart.Cart, error) {
+	if ref.ID < 0 || ref.ID == 0 && (ref.CompanyID <= 0 || ref.Owner.IsNobody()) {
+		return nil, errors.New("a ref that names nothing")
+	}
+	return stored(), nil
+}
+
+func (ruledCarts) GetMany(_ context.Context, ids []int64) ([]*cart.Cart, error) {
+	if len(ids) > cart.MaxCartsAsked {
+		return nil, errors.New("too many ids")
+	}
+	return []*cart.Cart{stored()}, nil
+}
+
+func (ruledCarts) List(_ context.Context, l cart.Listing) ([]*cart.Cart, error) {
+	if err := l.Validate(); err != nil {
+		return nil, errors.New("a listing that is not valid: " + err.Error())
+	}
+	return []*cart.Cart{stored()}, nil
+}
+
+// Nothing that a client sends is answered with 500, with what is not JSON, or with a problem that names nothing.
 func FuzzRequest(f *testing.F) {
 	for _, op := range operations {
 		path, query, _ := strings.Cut(op.path, "?")
@@ -22,7 +58,7 @@ func FuzzRequest(f *testing.F) {
 			}
 		}
 	}
-	h := newHandler(&fakeCarts{answer: stored()}, quiet())
+	h := newHandler(ruledCarts{}, quiet())
 	f.Fuzz(func(t *testing.T, method, path, query, cookie, body string) {
 		r := httptest.NewRequest(http.MethodGet, "/", strings.NewReader(body))
 		r.Method, r.URL.Path, r.URL.RawQuery = method, path, query
@@ -32,16 +68,64 @@ func FuzzRequest(f *testing.F) {
 		if w.Code >= http.StatusInternalServerError {
 			t.Errorf("status %d: %s", w.Code, w.Body)
 		}
+		if !json.Valid(w.Body.Bytes()) {
+			t.Fatalf("status %d with what is not JSON: %q", w.Code, w.Body)
+		}
+		if w.Code < http.StatusBadRequest {
+			return
+		}
+		p := answer{w.Code, w.Header(), w.Body.String()}.problem(t, w.Code)
 		if w.Code != http.StatusUnprocessableEntity {
 			return
 		}
-		var p problem
-		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || len(p.Errors) == 0 {
-			t.Fatalf("error %v: %s", err, w.Body)
+		if len(p.Errors) == 0 {
+			t.Fatalf("no field is named: %s", w.Body)
 		}
 		var fields map[string]json.RawMessage
 		if p.Errors[0].Field == "body" && json.Unmarshal([]byte(body), &fields) == nil && fields != nil {
 			t.Errorf("the body is an object: %s", w.Body)
 		}
+	})
+}
+
+// Every operation that takes a body answers any body of any type as the document says.
+func FuzzBody(f *testing.F) {
+	doc, err := document()
+	if err != nil {
+		f.Fatal(err)
+	}
+	taking := 0
+	for _, path := range doc.Paths.Map() {
+		for _, op := range path.Operations() {
+			if op.RequestBody != nil {
+				taking++
+			}
+		}
+	}
+	if taking != len(bodies) {
+		f.Fatalf("%d operations take a body, of which %d are tried", taking, len(bodies))
+	}
+	for i, op := range bodies {
+		f.Add(uint8(i), "application/json", object(op.right))
+		f.Add(uint8(i), "", object(op.right))
+		f.Add(uint8(i), "application/json; charset=utf-8", `{"a":[{}],"a":1}`)
+		f.Add(uint8(i), "text/plain", "company_id=7")
+		for field, values := range op.wrong {
+			for _, value := range values {
+				f.Add(uint8(i), "application/json", `{"`+field+`":`+value+`}`)
+			}
+		}
+	}
+	h := newHandler(ruledCarts{}, quiet())
+	f.Fuzz(func(t *testing.T, index uint8, contentType, body string) {
+		op := bodies[int(index)%len(bodies)]
+		r := httptest.NewRequest(op.method, op.path, strings.NewReader(body))
+		r.Header.Set("Content-Type", contentType)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code >= http.StatusInternalServerError {
+			t.Errorf("status %d: %s", w.Code, w.Body)
+		}
+		conforms(t, r, answer{w.Code, w.Header(), w.Body.String()})
 	})
 }

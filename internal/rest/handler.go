@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 
+	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/ratelimit"
 	"github.com/sellio/sellio-cart/internal/rest/oas"
@@ -14,11 +15,29 @@ import (
 type handler struct {
 	carts   Carts
 	version string
+	auth    *auth.Authenticator // see [Options]
+	ready   func() error
 	limit   *ratelimit.Limiter
 	proxies []netip.Prefix
 }
 
-var _ oas.Handler = (*handler)(nil)
+var (
+	_ oas.Handler         = (*handler)(nil)
+	_ oas.SecurityHandler = (*handler)(nil)
+)
+
+// HandleBearer finds out who makes a request, of operations that the document says are not open to all. It runs
+// before anything else of the request is read.
+func (h *handler) HandleBearer(ctx context.Context, _ oas.OperationName, t oas.Bearer) (context.Context, error) {
+	if h.auth == nil {
+		return ctx, nil
+	}
+	caller, err := h.auth.Authenticate(ctx, t.Request.Header["Authorization"], visitOf(ctx).guest)
+	if err != nil {
+		return nil, err
+	}
+	return auth.With(ctx, caller), nil
+}
 
 func (h *handler) GetService(context.Context) (*oas.Service, error) {
 	return &oas.Service{Service: "sellio-cart", Version: h.version}, nil
@@ -32,6 +51,13 @@ func (h *handler) GetHealthV1(ctx context.Context) (*oas.Health, error) {
 	return h.GetHealth(ctx)
 }
 
+func (h *handler) GetReady(context.Context) (oas.GetReadyRes, error) {
+	if err := h.ready(); err != nil {
+		return nil, err
+	}
+	return &oas.Health{Status: "ready"}, nil
+}
+
 func (h *handler) GetCart(ctx context.Context, p oas.GetCartParams) (oas.GetCartRes, error) {
 	return one(h.carts.Get(ctx, cart.ByID(p.CartID)))
 }
@@ -39,10 +65,9 @@ func (h *handler) GetCart(ctx context.Context, p oas.GetCartParams) (oas.GetCart
 func (h *handler) GetActiveCart(ctx context.Context, p oas.GetActiveCartParams) (oas.GetActiveCartRes, error) {
 	owner := cart.User(p.UserID.Or(0))
 	if owner.IsNobody() {
-		v := visitOf(ctx)
-		owner = cart.Guest(v.guest())
-		if v.fresh != "" {
-			v.keepGuest()
+		owner = self(ctx)
+		if v := visitOf(ctx); v.fresh != "" {
+			v.keepGuest(owner)
 			return nil, cart.ErrNotFound // A guest who has just come has no cart.
 		}
 	}
@@ -107,7 +132,7 @@ func (h *handler) do(ctx context.Context, cmd cart.Command, err error) (*oas.Car
 		return nil, err
 	}
 	v := visitOf(ctx)
-	v.keepGuest()
+	v.keepGuest(cmd.Ref().Owner)
 	c, err := h.carts.Do(ctx, cmd)
 	if cart.CodeOf(err) == cart.CodeRateLimited {
 		v.Header().Del("Set-Cookie")

@@ -2,8 +2,6 @@ package rest
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +14,7 @@ import (
 	"github.com/ogen-go/ogen/ogenerrors"
 
 	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/requestid"
 	"github.com/sellio/sellio-cart/internal/rest/oas"
 )
 
@@ -29,7 +28,10 @@ var statuses = map[cart.Code]int{
 	cart.CodeOverloaded:     http.StatusServiceUnavailable,
 	cart.CodeUnavailable:    http.StatusServiceUnavailable,
 	cart.CodeOutcomeUnknown: http.StatusServiceUnavailable,
-	cart.CodeRateLimited:    http.StatusTooManyRequests,
+
+	cart.CodeUnauthenticated: http.StatusUnauthorized,
+	cart.CodeForbidden:       http.StatusForbidden,
+	cart.CodeRateLimited:     http.StatusTooManyRequests,
 }
 
 // retryAfter is how long a caller should wait after 503, and at least after 429.
@@ -67,7 +69,8 @@ func (p *panicked) Error() string { return fmt.Sprintf("panic: %v\n%s", p.value,
 // fail answers with the problem that err is. It does nothing where an answer has begun: all that can
 // fail then is sending it.
 func (s *server) fail(ctx context.Context, w http.ResponseWriter, r *http.Request, err error) {
-	if bad, ok := errors.AsType[ogenerrors.Error](err); ok {
+	_, kept := errors.AsType[*ogenerrors.SecurityError](err) // It explains itself.
+	if bad, ok := errors.AsType[ogenerrors.Error](err); ok && !kept {
 		err = s.explain(ctx, r, bad)
 	}
 	p := s.problem(ctx, r, err)
@@ -82,6 +85,12 @@ func (s *server) fail(ctx context.Context, w http.ResponseWriter, r *http.Reques
 			wait = max(wait, e.Wait)
 		}
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	}
+	if p.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", "Bearer")
+	}
+	if p.Status == http.StatusRequestEntityTooLarge {
+		h.Set("Connection", "close") // Otherwise net/http would wait for the rest of the body.
 	}
 	w.WriteHeader(int(p.Status))
 	var e jx.Encoder
@@ -107,17 +116,13 @@ func (s *server) problem(ctx context.Context, r *http.Request, err error) *oas.P
 		}
 		return p
 	}
-	var random [8]byte
-	rand.Read(random[:]) // Never fails.
-	id := hex.EncodeToString(random[:])
 	s.Logger.ErrorContext(ctx, "http request failed",
-		slog.String("id", id),
 		slog.String("method", r.Method),
 		slog.String("path", r.URL.Path),
 		slog.Any("error", err),
 	)
 	p := newProblem(http.StatusInternalServerError, "Something went wrong here. Please tell us the id.")
-	p.ID = oas.NewOptString(id)
+	p.ID = oas.NewOptString(requestid.Of(ctx)) // It stands in the log too.
 	return p
 }
 

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/ratelimit"
 	"github.com/sellio/sellio-cart/internal/rest/oas"
@@ -34,24 +35,28 @@ type Carts interface {
 	List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error)
 }
 
-// Options say how requests are served. All but the last ones must be set.
+// Options say how requests are served. All up to MaxRequests must be set.
 type Options struct {
 	Logger         *slog.Logger
 	SecureCookie   bool          // guest cookies travel over HTTPS only
 	RequestTimeout time.Duration // after which a request is answered with 503
 	Version        string        // of the service
+	Ready          func() error  // a CodeUnavailable failure while the service cannot serve
 	MaxRequests    int           // under way at once; further ones are answered with 503
 
-	Limit          *ratelimit.Limiter // of creating carts
-	TrustedProxies []netip.Prefix     // whose word on where a request comes from is taken
-	Origins        []string           // of other sites whose pages may call; each must be valid
+	Auth           *auth.Authenticator // nil: every caller is trusted
+	Limit          *ratelimit.Limiter  // of creating carts
+	TrustedProxies []netip.Prefix      // whose word on where a request comes from is taken
+	Origins        []string            // of other sites whose pages may call; each must be valid
 }
 
-// New returns the handler of all paths in api/openapi.yaml. It answers any other path with 404.
+// New returns the handler of all paths in api/openapi.yaml. It answers any other path with 404. [requestid.HTTP] must
+// stand before it.
 func New(carts Carts, o Options) http.Handler {
 	s := &server{Options: o}
+	h := &handler{carts: carts, version: o.Version, auth: o.Auth, ready: o.Ready, limit: o.Limit, proxies: o.TrustedProxies}
 	routes, err := oas.NewServer(
-		&handler{carts: carts, version: o.Version, limit: o.Limit, proxies: o.TrustedProxies},
+		h, h,
 		oas.WithErrorHandler(s.fail),
 		oas.WithNotFound(s.notFound),
 		oas.WithMethodNotAllowed(s.notAllowed),
@@ -62,6 +67,19 @@ func New(carts Carts, o Options) http.Handler {
 	s.routes = routes
 	return s.forBrowsers()
 }
+
+// Operation returns the operationId of what the request asks for, "" where api/openapi.yaml has no such operation.
+func Operation(r *http.Request) string {
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	route, _ := paths.FindPath(method, r.URL)
+	return route.OperationID()
+}
+
+// paths only finds routes.
+var paths oas.Server
 
 // server is what stands around the handlers.
 type server struct {
@@ -99,7 +117,6 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.ContentLength > maxBody {
-		w.Header().Set("Connection", "close") // Otherwise net/http would wait for the body.
 		s.fail(r.Context(), v, r, errTooLarge)
 		return
 	}

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/requestid"
 	"github.com/sellio/sellio-cart/internal/rest"
 )
 
@@ -85,7 +86,10 @@ func (f *fakeCarts) asked() []any {
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func newHandler(carts rest.Carts, log *slog.Logger) http.Handler {
-	return rest.New(carts, rest.Options{Logger: log, SecureCookie: true, RequestTimeout: time.Minute, Version: "1.2.3", MaxRequests: 100})
+	return requestid.HTTP(rest.New(carts, rest.Options{
+		Logger: slog.New(requestid.LogHandler(log.Handler())), SecureCookie: true, RequestTimeout: time.Minute, Version: "1.2.3",
+		Ready: func() error { return nil }, MaxRequests: 100,
+	}))
 }
 
 // start serves h over a real socket for the length of the test.
@@ -156,6 +160,9 @@ func (a answer) problem(t *testing.T, status int) problem {
 	}
 	if p.Type != "about:blank" || p.Title != http.StatusText(status) || p.Status != status || p.Detail == "" {
 		t.Errorf("not a whole problem: %s", a.body)
+	}
+	if challenge := a.header.Get("WWW-Authenticate"); (status == http.StatusUnauthorized) != (challenge == "Bearer") {
+		t.Errorf("status %d with WWW-Authenticate %q", status, challenge)
 	}
 	if retry := a.header.Get("Retry-After"); (status == http.StatusServiceUnavailable) != (retry == "1") {
 		t.Errorf("status %d with Retry-After %q", status, retry)

@@ -56,6 +56,7 @@ func TestUnknownMethod(t *testing.T) {
 	for path, allow := range map[string]string{
 		"/":                               "GET, HEAD",
 		"/healthz":                        "GET, HEAD",
+		"/readyz":                         "GET, HEAD",
 		"/api/v1/cart/1":                  "GET, HEAD",
 		"/api/v1/cart/active":             "GET, HEAD",
 		"/api/v1/cart/upsert":             "POST",
@@ -207,11 +208,14 @@ func TestFaults(t *testing.T) {
 			s := start(t, newHandler(carts, slog.New(slog.NewJSONHandler(&log, nil))))
 			got := send(t, s, "PUT", "/api/v1/cart/9/status", `{"status":2}`)
 			p := got.problem(t, http.StatusInternalServerError)
-			if strings.Contains(got.body, "secret") || p.ID == "" {
+			if strings.Contains(got.body, "secret") || p.ID == "" || p.ID != got.header.Get("X-Request-Id") {
 				t.Errorf("answered with %s", got.body)
 			}
 			s.Close() // The log is complete then.
-			var record struct{ Level, ID, Path, Error string }
+			var record struct {
+				Level, Path, Error string
+				ID                 string `json:"request_id"`
+			}
 			if err := json.Unmarshal(log.Bytes(), &record); err != nil {
 				t.Fatalf("%v: %s", err, log.String())
 			}

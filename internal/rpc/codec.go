@@ -55,23 +55,35 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 }
 
 // refusingUndecodable returns the service with methods that answer a message that cannot be decoded,
-// for example because a string is not UTF-8, with INVALID_ARGUMENT.
+// for example because a string is not UTF-8, with INVALID_ARGUMENT. Such a request, and one that is too large, passes
+// the interceptors like any other, which see it fail.
 func (s *Server) refusingUndecodable(desc grpc.ServiceDesc) *grpc.ServiceDesc {
 	desc.Methods = slices.Clone(desc.Methods)
 	for i, m := range desc.Methods {
 		desc.Methods[i].Handler = func(srv any, ctx context.Context, decode func(any) error, mw grpc.UnaryServerInterceptor) (any, error) {
+			var d decoded
 			return m.Handler(srv, ctx, func(in any) error {
-				d := decoded{msg: in}
+				d.msg = in
 				if err := decode(&d); err != nil {
-					return err // the library's own, such as a message that is too large
-				}
-				if d.err != nil {
-					s.log.DebugContext(ctx, "A gRPC request cannot be decoded.", slog.String("method", m.MethodName), slog.Any("error", d.err))
-					return errUndecodable
+					d.err = err
 				}
 				return nil
-			}, mw)
+			}, func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+				if d.err != nil {
+					next = func(ctx context.Context, _ any) (any, error) { return nil, s.notDecoded(ctx, info.FullMethod, d.err) }
+				}
+				return mw(ctx, req, info, next)
+			})
 		}
 	}
 	return &desc
+}
+
+// notDecoded returns the status of a request whose message could not be had.
+func (s *Server) notDecoded(ctx context.Context, method string, err error) error {
+	if _, ok := status.FromError(err); ok {
+		return err // the library's own, such as that the message is too large
+	}
+	s.log.DebugContext(ctx, "A gRPC request cannot be decoded.", slog.String("method", method), slog.Any("error", err))
+	return errUndecodable
 }

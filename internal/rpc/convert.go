@@ -1,18 +1,24 @@
 package rpc
 
 import (
+	"context"
 	"math"
 	"strings"
 	"time"
 
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
+	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// ownerOf returns whose cart a request means. The user wins, but a cookie that no guest can have is
-// an error beside one too. All else that is wrong is found by the command.
-func ownerOf(userID int64, cookie string) (cart.Owner, error) {
-	if userID == 0 {
+// ownerOf returns whose cart a request means: the owner's whom it names or, where it names none, its
+// caller's. The user wins, but a cookie that no guest can have is an error beside one too. All else that
+// is wrong is found by the command.
+func ownerOf(ctx context.Context, userID int64, cookie string) (cart.Owner, error) {
+	switch {
+	case userID == 0 && cookie == "":
+		return auth.CallerOf(ctx).Owner, nil
+	case userID == 0:
 		return cart.Guest(cookie), nil
 	}
 	owner := cart.Owner{UserID: userID}

@@ -8,8 +8,33 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/sellio/sellio-cart/internal/auth"
+	"github.com/sellio/sellio-cart/internal/requestid"
 )
+
+// identify gives a unary request its id.
+func (s *Server) identify(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	return next(s.withID(ctx), req)
+}
+
+// withID returns the context with the id of the request, and shows the id to the client.
+func (s *Server) withID(ctx context.Context) context.Context {
+	first := func(key string) string {
+		if values := metadata.ValueFromIncomingContext(ctx, key); len(values) > 0 {
+			return values[0]
+		}
+		return ""
+	}
+	id := requestid.New(first(requestid.Header), first("traceparent"))
+	ctx = requestid.With(ctx, id)
+	if err := grpc.SetHeader(ctx, metadata.Pairs(requestid.Header, id)); err != nil {
+		s.log.DebugContext(ctx, "The client is not shown the id of its gRPC request.", slog.Any("error", err))
+	}
+	return ctx
+}
 
 // intercept stands around every unary request: it bounds the time, turns errors and panics into
 // statuses, and logs a line.
@@ -33,6 +58,19 @@ func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerI
 	return resp, err
 }
 
+// authenticate finds out who makes a request of the cart service. Health and reflection are open to all.
+func (s *Server) authenticate(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	if _, guarded := info.Server.(*service); !guarded || s.auth == nil {
+		return next(ctx, req)
+	}
+	md, _ := metadata.FromIncomingContext(ctx)
+	caller, err := s.auth.Authenticate(ctx, md.Get("authorization"), func() string { return auth.HeldCookie(md.Get("cookie")) })
+	if err != nil {
+		return nil, err
+	}
+	return next(auth.With(ctx, caller), req)
+}
+
 // call runs the handler and makes an error of a panic.
 func (s *Server) call(ctx context.Context, req any, method string, next grpc.UnaryHandler) (resp any, err error) {
 	defer func() {
@@ -46,7 +84,7 @@ func (s *Server) call(ctx context.Context, req any, method string, next grpc.Una
 // interceptStream stands around the streams of the health and reflection services. Those that wait, for
 // a change of health or for the next question, would hold up a shutdown, so they end when it begins.
 func (s *Server) interceptStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
-	ctx, cancel := context.WithCancel(ss.Context())
+	ctx, cancel := context.WithCancel(s.withID(ss.Context()))
 	defer cancel()
 	defer context.AfterFunc(s.stopping, cancel)()
 	defer func() {

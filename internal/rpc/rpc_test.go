@@ -64,7 +64,7 @@ func failing(err error) *fake {
 var discard = slog.New(slog.DiscardHandler)
 
 // serve starts a server for the test and returns it with a connection to it.
-func serve(t *testing.T, carts Carts, o Options, dial ...grpc.DialOption) (*Server, *grpc.ClientConn) {
+func serve(t testing.TB, carts Carts, o Options, dial ...grpc.DialOption) (*Server, *grpc.ClientConn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
+	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/ratelimit"
 )
@@ -46,7 +47,7 @@ type Carts interface {
 	List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error)
 }
 
-// Options are the settings of a [Server]. All but the last two must be set.
+// Options are the settings of a [Server]. All up to MaxRequests must be set.
 type Options struct {
 	RequestTimeout time.Duration // for one request; a client may ask for less
 	Logger         *slog.Logger
@@ -54,8 +55,12 @@ type Options struct {
 	IdleTimeout    time.Duration // after which a connection without requests is ended
 	MaxRequests    int           // under way at once; further ones are refused
 
-	Limit *ratelimit.Limiter // of creating carts
-	TLS   *tls.Config        // without it the server speaks in the clear
+	Auth  *auth.Authenticator // nil: every caller is trusted
+	Limit *ratelimit.Limiter  // of creating carts
+	TLS   *tls.Config         // without it the server speaks in the clear
+	// ServerOptions are more options of the library, and may be left out. Unary interceptors among them see the
+	// request's id, and stand around all else that the server does.
+	ServerOptions []grpc.ServerOption
 }
 
 // Server is a gRPC server with the cart, health and reflection services.
@@ -64,6 +69,7 @@ type Server struct {
 	health   *health.Server
 	timeout  time.Duration
 	log      *slog.Logger
+	auth     *auth.Authenticator
 	limit    gate
 	unsent   unsent
 	stopping context.Context // ends when Shutdown begins
@@ -72,7 +78,7 @@ type Server struct {
 
 // New returns a server that is ready to serve.
 func New(carts Carts, o Options) *Server {
-	s := &Server{health: health.NewServer(), timeout: o.RequestTimeout, log: o.Logger}
+	s := &Server{health: health.NewServer(), timeout: o.RequestTimeout, log: o.Logger, auth: o.Auth}
 	s.limit.most, s.limit.timeout = int64(o.MaxRequests), o.ClientTimeout+o.RequestTimeout
 	s.limit.refusal = s.toStatus(context.Background(), "", cart.ErrOverloaded)
 	s.stopping, s.stop = context.WithCancel(context.Background())
@@ -80,10 +86,11 @@ func New(carts Carts, o Options) *Server {
 	if o.TLS != nil {
 		secure = credentials.NewTLS(o.TLS)
 	}
-	s.grpc = grpc.NewServer(
+	opts := append([]grpc.ServerOption{grpc.ChainUnaryInterceptor(s.identify)}, o.ServerOptions...)
+	s.grpc = grpc.NewServer(append(opts,
 		grpc.Creds(secure),
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name), &s.unsent}),
-		grpc.UnaryInterceptor(s.intercept),
+		grpc.ChainUnaryInterceptor(s.intercept, s.authenticate), // who is refused is answered by intercept
 		grpc.StreamInterceptor(s.interceptStream),
 		grpc.MaxRecvMsgSize(maxRequestBytes),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
@@ -100,10 +107,10 @@ func New(carts Carts, o Options) *Server {
 			Time:                  time.Minute,
 			Timeout:               20 * time.Second,
 		}),
-	)
+	)...)
 	s.grpc.RegisterService(s.refusingUndecodable(cartv1.CartService_ServiceDesc), &service{carts: carts, limit: o.Limit, unsent: &s.unsent})
 	healthv1.RegisterHealthServer(s.grpc, s.health)
-	s.health.SetServingStatus(cartv1.CartService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
+	s.SetReady(true)
 	reflection.Register(s.grpc)
 	return s
 }
@@ -115,6 +122,17 @@ func (s *Server) Serve(l net.Listener) error {
 		return err
 	}
 	return nil
+}
+
+// SetReady makes health checks answer SERVING or NOT_SERVING. After Drain it does nothing.
+func (s *Server) SetReady(ready bool) {
+	now := healthv1.HealthCheckResponse_NOT_SERVING
+	if ready {
+		now = healthv1.HealthCheckResponse_SERVING
+	}
+	for _, service := range []string{"", cartv1.CartService_ServiceDesc.ServiceName} {
+		s.health.SetServingStatus(service, now)
+	}
 }
 
 // Drain makes health checks answer NOT_SERVING from now on. Requests are served as before.

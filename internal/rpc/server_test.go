@@ -22,6 +22,7 @@ import (
 
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
 	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/requestid"
 )
 
 // rawCodec sends bytes as they are.
@@ -62,6 +63,36 @@ func TestRequestTooLarge(t *testing.T) {
 				t.Errorf("got %v (%v), want ResourceExhausted", got, err)
 			}
 		})
+	}
+}
+
+// TestInterceptorsSeeRefusedMessages checks that requests whose message never arrives are counted and traced like others,
+// and have an id.
+func TestInterceptorsSeeRefusedMessages(t *testing.T) {
+	seen := make(chan codes.Code, 1)
+	_, conn := serve(t, always(sample()), Options{ServerOptions: []grpc.ServerOption{grpc.ChainUnaryInterceptor(
+		func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+			resp, err := next(ctx, req)
+			if requestid.Of(ctx) != "abc" {
+				t.Errorf("the id is %q", requestid.Of(ctx))
+			}
+			seen <- status.Code(err)
+			return resp, err
+		})}})
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "x-request-id", "abc")
+	raw := rawCodec{encoding.GetCodecV2(proto.Name)}
+	for want, message := range map[codes.Code][]byte{
+		codes.OK: {0x08, 5}, codes.InvalidArgument: {0xff, 0xff}, codes.ResourceExhausted: make([]byte, maxRequestBytes+1),
+	} {
+		var header metadata.MD
+		_ = conn.Invoke(ctx, cartv1.CartService_GetCart_FullMethodName, message, new(cartv1.CartResponse), grpc.ForceCodecV2(raw), grpc.Header(&header))
+		// What is too large the library answers before anybody could set a header.
+		if got := header.Get("x-request-id"); !slices.Equal(got, []string{"abc"}) && len(message) <= maxRequestBytes {
+			t.Errorf("message of %d bytes: the client is shown the id %q", len(message), got)
+		}
+		if got := <-seen; got != want {
+			t.Errorf("interceptors saw %v, want %v", got, want)
+		}
 	}
 }
 

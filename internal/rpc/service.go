@@ -21,14 +21,14 @@ type service struct {
 
 // UpsertCart implements [cartv1.CartServiceServer].
 func (s *service) UpsertCart(ctx context.Context, req *cartv1.UpsertCartRequest) (*cartv1.CartResponse, error) {
-	owner, err := ownerOf(req.GetUserId(), req.GetCookie())
+	owner, err := ownerOf(ctx, req.GetUserId(), req.GetCookie())
 	cmd := cart.Upsert{CompanyID: req.GetCompanyId(), Owner: owner}
 	return s.do(ctx, s.limit.Limit(cmd, ratelimit.Caller{Owner: owner}), err)
 }
 
 // AddItem implements [cartv1.CartServiceServer].
 func (s *service) AddItem(ctx context.Context, req *cartv1.AddItemRequest) (*cartv1.CartResponse, error) {
-	owner, badOwner := ownerOf(req.GetUserId(), req.GetCookie())
+	owner, badOwner := ownerOf(ctx, req.GetUserId(), req.GetCookie())
 	item, badItem := itemOf(req)
 	cmd := cart.AddItem{CompanyID: req.GetCompanyId(), Owner: owner, Item: item}
 	return s.do(ctx, s.limit.Limit(cmd, ratelimit.Caller{Owner: owner}), badOwner, badItem)
@@ -69,7 +69,7 @@ func (s *service) GetCart(ctx context.Context, req *cartv1.GetCartRequest) (*car
 
 // GetActiveCart implements [cartv1.CartServiceServer].
 func (s *service) GetActiveCart(ctx context.Context, req *cartv1.GetActiveCartRequest) (*cartv1.CartResponse, error) {
-	owner, err := ownerOf(req.GetUserId(), req.GetCookie())
+	owner, err := ownerOf(ctx, req.GetUserId(), req.GetCookie())
 	// It names the cart in the same way and with the same limits.
 	named := cart.Upsert{CompanyID: req.GetCompanyId(), Owner: owner}
 	if err := cart.Invalid(named.Validate(), err); err != nil {

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/requestid"
 )
 
 // statusCodes says how failures are answered. What is not in it is a bug and INTERNAL.
@@ -26,7 +26,10 @@ var statusCodes = map[cart.Code]codes.Code{
 	cart.CodeOverloaded:     codes.ResourceExhausted,
 	cart.CodeUnavailable:    codes.Unavailable,
 	cart.CodeOutcomeUnknown: codes.Unavailable,
-	cart.CodeRateLimited:    codes.ResourceExhausted,
+
+	cart.CodeUnauthenticated: codes.Unauthenticated,
+	cart.CodeForbidden:       codes.PermissionDenied,
+	cart.CodeRateLimited:     codes.ResourceExhausted,
 }
 
 // retryAfter is how long a client is asked to wait when the service could not serve it.
@@ -77,10 +80,9 @@ func details(e *cart.Error, code codes.Code) []protoadapt.MessageV1 {
 	}
 }
 
-// internal logs a bug under a fresh id, and returns the status that names the id and nothing else.
+// internal logs a bug, and returns the status that names the request's id, which the log has too, and nothing else.
 func (s *Server) internal(ctx context.Context, method string, err error, more ...slog.Attr) error {
-	id := rand.Text()
 	s.log.LogAttrs(ctx, slog.LevelError, "A gRPC request failed.",
-		append([]slog.Attr{slog.String("id", id), slog.String("method", method), slog.Any("error", err)}, more...)...)
-	return status.Error(codes.Internal, "Something went wrong in the service. The id of this error is "+id+".")
+		append([]slog.Attr{slog.String("method", method), slog.Any("error", err)}, more...)...)
+	return status.Error(codes.Internal, "Something went wrong in the service. The id of this error is "+requestid.Of(ctx)+".")
 }

@@ -16,6 +16,7 @@ import (
 
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
 	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/requestid"
 )
 
 const secret = "password=hunter2"
@@ -39,6 +40,8 @@ func TestStatusCodes(t *testing.T) {
 		"unknown":      {cart.OutcomeUnknown(private), codes.Unavailable, true},
 		"batch's time": {cart.Unavailable(context.DeadlineExceeded), codes.Unavailable, true},
 		"shutdown":     {cart.OutcomeUnknown(context.Canceled), codes.Unavailable, true},
+		"nobody":       {&cart.Error{Code: cart.CodeUnauthenticated, Detail: "Who?"}, codes.Unauthenticated, false},
+		"forbidden":    {&cart.Error{Code: cart.CodeForbidden, Detail: "No."}, codes.PermissionDenied, false},
 		"wrapped":      {fmt.Errorf("%s: %w", secret, cart.ErrNotFound), codes.NotFound, false},
 		"refused":      {cart.Refused(private), codes.Internal, false},
 		"internal":     {&cart.Error{Detail: secret}, codes.Internal, false},
@@ -108,7 +111,7 @@ func TestInternal(t *testing.T) {
 	for name, f := range map[string]*fake{"error": failing(errors.New(secret)), "panic": panics} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
-			c := client(t, f, Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			c := client(t, f, Options{Logger: slog.New(requestid.LogHandler(slog.NewTextHandler(&log, nil)))})
 			_, err := c.GetCart(t.Context(), &cartv1.GetCartRequest{CartId: 1})
 			st := status.Convert(err)
 			if st.Code() != codes.Internal || strings.Contains(st.Message(), secret) {
@@ -119,7 +122,7 @@ func TestInternal(t *testing.T) {
 				t.Fatalf("no id in %q", st.Message())
 			}
 			line := log.String()
-			if !strings.Contains(line, "level=ERROR") || !strings.Contains(line, "id="+id) || !strings.Contains(line, secret) {
+			if !strings.Contains(line, "level=ERROR") || !strings.Contains(line, "request_id="+id) || !strings.Contains(line, secret) {
 				t.Errorf("logged: %s", line)
 			}
 			if name == "panic" && !strings.Contains(line, "status_test.go") {

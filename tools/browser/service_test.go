@@ -23,7 +23,7 @@ func startService(t *testing.T) string {
 	}
 	cmd := exec.Command(program)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "APP_ENV=test", "HTTP_PORT=0", "GRPC_PORT=0", "DATABASE_URL=sqlite:cart.db")
+	cmd.Env = append(os.Environ(), "APP_ENV=test", "HTTP_PORT=0", "GRPC_PORT=0", "ADMIN_PORT=0", "DATABASE_URL=sqlite:cart.db")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

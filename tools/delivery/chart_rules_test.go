@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"helm.sh/helm/v3/pkg/release"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -14,6 +15,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -159,7 +161,11 @@ func TestChartServices(t *testing.T) {
 			}
 		}
 		slices.Sort(targets)
-		if diff := cmp.Diff([]int32{8080, 50051}, targets); diff != "" {
+		want := []int32{8080, 50051}
+		if len(all[*monitoringv1.ServiceMonitor](r)) > 0 { // else nobody needs profiles
+			want = []int32{8080, 9090, 50051}
+		}
+		if diff := cmp.Diff(want, targets); diff != "" {
 			t.Errorf("container ports behind the Services (-want +got):\n%s", diff)
 		}
 	})
@@ -249,8 +255,8 @@ func TestChartMemory(t *testing.T) {
 	t.Parallel()
 	for _, c := range containers(t, render(t, "")) {
 		limit := c.Resources.Limits.Memory().Value()
-		if limit != 128<<20 {
-			t.Errorf("container %s: memory limit %d, want 128Mi", c.Name, limit)
+		if limit != 256<<20 {
+			t.Errorf("container %s: memory limit %d, want 256Mi", c.Name, limit)
 		}
 		i := slices.IndexFunc(c.Env, func(e corev1.EnvVar) bool { return e.Name == "GOMEMLIMIT" })
 		if i < 0 {
@@ -269,12 +275,14 @@ func TestChartMemory(t *testing.T) {
 
 func TestChartProbes(t *testing.T) {
 	t.Parallel()
-	server := only[*appsv1.Deployment](t, render(t, "")).Spec.Template.Spec.Containers[0]
-	if p := server.LivenessProbe; p == nil || p.HTTPGet == nil || p.HTTPGet.Path != "/healthz" || p.HTTPGet.Port.StrVal != "http" {
-		t.Errorf("liveness probe = %+v, want GET /healthz", p)
-	}
-	if p := server.ReadinessProbe; p == nil || p.GRPC == nil || p.GRPC.Port != 50051 {
-		t.Errorf("readiness probe = %+v, want gRPC on 50051", p)
+	for name, scheme := range map[string]corev1.URIScheme{"defaults": "", "TLS": corev1.URISchemeHTTPS} {
+		server := only[*appsv1.Deployment](t, render(t, variants[name])).Spec.Template.Spec.Containers[0]
+		for path, probe := range map[string]*corev1.Probe{"/healthz": server.LivenessProbe, "/readyz": server.ReadinessProbe} {
+			want := &corev1.HTTPGetAction{Path: path, Port: intstr.FromString("http"), Scheme: scheme}
+			if probe == nil || !cmp.Equal(want, probe.HTTPGet) {
+				t.Errorf("%s: probe of %s = %+v, want %+v", name, path, probe, want)
+			}
+		}
 	}
 }
 

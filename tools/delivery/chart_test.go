@@ -1,10 +1,12 @@
 package delivery
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/lint/support"
@@ -33,6 +35,17 @@ var variants = map[string]string{
 	"long name":           "fullnameOverride=" + strings.Repeat("n", 80),
 	"tuning":              "config.WRITE_LANES=4,config.BATCH_SIZE=128,config.QUEUE_SIZE=1000000",
 	"part of other chart": "global.region=eu",
+	"two roles":           "database.migrationSecret.name=shop-owner",
+	"tokens":              "config.AUTH_MODE=token,auth.tokensSecret.name=shop-tokens",
+	"TLS":                 "tls.secretName=shop-tls,tls.clientCASecretName=shop-ca",
+	"traces":              "otel.OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318",
+	"autoscaling":         "autoscaling.enabled=true",
+	"monitoring": "monitoring.serviceMonitor.enabled=true,monitoring.serviceMonitor.labels.release=prom," +
+		"monitoring.prometheusRule.enabled=true,monitoring.prometheusRule.labels.release=prom",
+	"network policy": "networkPolicy.enabled=true",
+	"narrow network policy": "networkPolicy.enabled=true,otel.OTEL_SERVICE_NAME=cart,networkPolicy.database.port=6432," +
+		"networkPolicy.clients[0].podSelector.matchLabels.app=web,networkPolicy.monitoring[0].namespaceSelector.matchLabels.name=monitoring," +
+		"networkPolicy.database.peers[0].ipBlock.cidr=10.0.0.0/8,networkPolicy.extraEgress[0].ports[0].port=443",
 	"placement": "nodeSelector.disk=ssd,tolerations[0].key=shop,tolerations[0].operator=Exists," +
 		"imagePullSecrets[0].name=ghcr,podAnnotations.team=cart,image.tag=2.0.0," +
 		"topologySpreadConstraints[0].maxSkew=1,topologySpreadConstraints[0].topologyKey=zone," +
@@ -79,14 +92,18 @@ func TestChartRefusesBadValues(t *testing.T) {
 			"database.existingSecret.name=,migration.enabled=false",
 			"sellio-cart needs a database: set database.url or database.existingSecret.name",
 		},
-		"not PostgreSQL":       {"database.url=mysql://shop:s3cret@db/cart", "database.url must start with postgresql://"},
-		"unknown value":        {"databse.url=postgresql://db", "databse"},
-		"unknown setting":      {"config.LOG_LEVL=debug", "LOG_LEVL"},
-		"bad log level":        {"config.LOG_LEVEL=loud", "LOG_LEVEL"},
-		"bad duration":         {"config.REQUEST_TIMEOUT=5", "REQUEST_TIMEOUT"},
-		"setting of the chart": {"config.HTTP_PORT=9000", "HTTP_PORT"},
-		"password as setting":  {"config.DATABASE_URL=postgresql://db", "DATABASE_URL"},
-		"headless NodePort":    {"service.grpc.headless=true,service.grpc.type=NodePort", "/service/grpc/type"},
+		"not PostgreSQL":            {"database.url=mysql://shop:s3cret@db/cart", "database.url must start with postgresql://"},
+		"unknown value":             {"databse.url=postgresql://db", "databse"},
+		"unknown setting":           {"config.LOG_LEVL=debug", "LOG_LEVL"},
+		"bad log level":             {"config.LOG_LEVEL=loud", "LOG_LEVEL"},
+		"bad duration":              {"config.REQUEST_TIMEOUT=5", "REQUEST_TIMEOUT"},
+		"setting of the chart":      {"config.HTTP_PORT=9000", "HTTP_PORT"},
+		"password as setting":       {"config.DATABASE_URL=postgresql://db", "DATABASE_URL"},
+		"token mode without tokens": {"config.AUTH_MODE=token", "set auth.tokensSecret.name"},
+		"tokens without a mode":     {"auth.tokensSecret.name=tokens", "set config.AUTH_MODE"},
+		"client CA without TLS":     {"tls.clientCASecretName=ca", "/tls/secretName"},
+		"not of OpenTelemetry":      {"otel.LOG_LEVEL=debug", "LOG_LEVEL"},
+		"headless NodePort":         {"service.grpc.headless=true,service.grpc.type=NodePort", "/service/grpc/type"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -130,7 +147,11 @@ func renderValues(t *testing.T, vals map[string]any) *rendered {
 		t.Fatal(err)
 	}
 	r := &rendered{hooks: rel.Hooks}
-	strict := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
+	known := runtime.NewScheme()
+	if err := errors.Join(scheme.AddToScheme(known), monitoringv1.AddToScheme(known)); err != nil {
+		t.Fatal(err)
+	}
+	strict := serializer.NewCodecFactory(known, serializer.EnableStrict).UniversalDeserializer()
 	decode := func(doc string) {
 		obj, _, err := strict.Decode([]byte(doc), nil, nil)
 		if err != nil {

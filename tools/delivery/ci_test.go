@@ -16,32 +16,56 @@ import (
 	"golang.org/x/mod/modfile"
 )
 
-const workflow = ".github/workflows/ci.yml"
+const workflows = ".github/workflows/"
 
-// ci is all that the workflow may say. A job cannot ask for permissions of its own.
-type ci struct {
+// workflow is all that a workflow may say.
+type workflow struct {
 	Name        string
 	On          map[string]any
 	Permissions map[string]string
 	Concurrency map[string]string
-	Jobs        map[string]struct {
-		RunsOn         string `yaml:"runs-on"`
-		TimeoutMinutes int    `yaml:"timeout-minutes"`
-		Steps          []struct {
-			Name string
-			If   string
-			Uses string
-			With map[string]any
-			Run  string
-		}
-	}
+	Jobs        map[string]job
 }
 
-func readWorkflow(t *testing.T) ci {
+type job struct {
+	Uses           string // another workflow, instead of all below
+	Needs          string
+	RunsOn         string `yaml:"runs-on"`
+	TimeoutMinutes int    `yaml:"timeout-minutes"`
+	Permissions    map[string]string
+	Steps          []step
+}
+
+type step struct {
+	ID   string
+	Name string
+	If   string
+	Uses string
+	With map[string]any
+	Run  string
+	Env  map[string]string
+}
+
+func readWorkflow(t *testing.T, name string) workflow {
 	t.Helper()
-	var w ci
-	unmarshalStrict(t, workflow, &w)
+	var w workflow
+	unmarshalStrict(t, workflows+name, &w)
 	return w
+}
+
+// eachWorkflow runs check on every workflow of the repository.
+func eachWorkflow(t *testing.T, check func(t *testing.T, w workflow)) {
+	t.Helper()
+	entries, err := os.ReadDir(root + "/" + workflows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		t.Run(entry.Name(), func(t *testing.T) {
+			t.Parallel()
+			check(t, readWorkflow(t, entry.Name()))
+		})
+	}
 }
 
 // unmarshalStrict reads a YAML file of the repository; a field that into lacks is an error.
@@ -56,51 +80,106 @@ func unmarshalStrict(t *testing.T, path string, into any) {
 
 func TestWorkflowSteps(t *testing.T) {
 	t.Parallel()
-	w := readWorkflow(t)
-	for _, event := range []string{"push", "pull_request"} {
-		if _, ok := w.On[event]; !ok {
-			t.Errorf("does not run on %s", event)
-		}
-	}
-	for name, job := range w.Jobs {
-		if job.RunsOn == "" || job.TimeoutMinutes == 0 || len(job.Steps) == 0 {
-			t.Errorf("job %s needs runs-on, timeout-minutes and steps", name)
-		}
-		for i, step := range job.Steps {
-			if (step.Run == "") == (step.Uses == "") {
-				t.Errorf("job %s, step %d: want either run or uses", name, i)
+	eachWorkflow(t, func(t *testing.T, w workflow) {
+		for name, job := range w.Jobs {
+			if job.Uses != "" {
+				continue
+			}
+			if job.RunsOn == "" || job.TimeoutMinutes == 0 || len(job.Steps) == 0 {
+				t.Errorf("job %s needs runs-on, timeout-minutes and steps", name)
+			}
+			for i, step := range job.Steps {
+				if (step.Run == "") == (step.Uses == "") {
+					t.Errorf("job %s, step %d: want either run or uses", name, i)
+				}
+				// What stands in ${{ }} is put into the script as it is, so it may run as one.
+				if strings.Contains(step.Run, "${{") {
+					t.Errorf("job %s, step %d: an expression in a script; give it to env", name, i)
+				}
 			}
 		}
-	}
+	})
 }
 
 func TestWorkflowRunsMakeCheck(t *testing.T) {
 	t.Parallel()
-	for _, step := range readWorkflow(t).Jobs["check"].Steps {
-		if step.Run == "make check" {
-			return
+	w := readWorkflow(t, "ci.yml")
+	for _, event := range []string{"push", "pull_request", "workflow_call", "schedule"} {
+		if _, ok := w.On[event]; !ok {
+			t.Errorf("does not run on %s", event)
 		}
 	}
-	t.Error("job check does not run make check")
-}
-
-func TestWorkflowMayOnlyRead(t *testing.T) {
-	t.Parallel()
-	got := readWorkflow(t).Permissions
-	if diff := cmp.Diff(map[string]string{"contents": "read"}, got); diff != "" {
-		t.Errorf("permissions (-want +got):\n%s", diff)
+	for name, command := range map[string]string{"check": "make check", "vulnerabilities": "make vulncheck"} {
+		if !slices.ContainsFunc(w.Jobs[name].Steps, func(s step) bool { return s.Run == command }) {
+			t.Errorf("job %s does not run %s", name, command)
+		}
 	}
 }
 
-func TestWorkflowPinsActions(t *testing.T) {
+// Only the job that publishes may write, and only what it publishes.
+func TestWorkflowPermissions(t *testing.T) {
 	t.Parallel()
-	pinned := regexp.MustCompile(`^[\w./-]+@(v\d+(\.\d+)*|[0-9a-f]{40})$`)
-	for name, job := range readWorkflow(t).Jobs {
-		for _, step := range job.Steps {
-			if step.Uses != "" && !pinned.MatchString(step.Uses) {
-				t.Errorf("job %s uses %s, which names no version", name, step.Uses)
+	eachWorkflow(t, func(t *testing.T, w workflow) {
+		if diff := cmp.Diff(map[string]string{"contents": "read"}, w.Permissions); diff != "" {
+			t.Errorf("permissions (-want +got):\n%s", diff)
+		}
+		for name, job := range w.Jobs {
+			if len(job.Permissions) > 0 && (w.Name != "Release" || name != "publish") {
+				t.Errorf("job %s has permissions of its own", name)
 			}
 		}
+	})
+	want := map[string]string{"contents": "read", "packages": "write", "id-token": "write"}
+	if diff := cmp.Diff(want, readWorkflow(t, "release.yml").Jobs["publish"].Permissions); diff != "" {
+		t.Errorf("permissions of the release (-want +got):\n%s", diff)
+	}
+}
+
+// A tag of an action can be moved to other code, a commit cannot.
+func TestWorkflowPinsActions(t *testing.T) {
+	t.Parallel()
+	pinned := regexp.MustCompile(`^[\w./-]+@[0-9a-f]{40}$`)
+	eachWorkflow(t, func(t *testing.T, w workflow) {
+		for name, job := range w.Jobs {
+			if job.Uses != "" && !strings.HasPrefix(job.Uses, "./") {
+				t.Errorf("job %s uses %s of another repository", name, job.Uses)
+			}
+			for _, step := range job.Steps {
+				if step.Uses != "" && !pinned.MatchString(step.Uses) {
+					t.Errorf("job %s uses %s, which names no commit", name, step.Uses)
+				}
+				if keep, said := step.With["persist-credentials"].(bool); strings.HasPrefix(step.Uses, "actions/checkout@") && (keep || !said) {
+					t.Errorf("job %s leaves its token in the checkout", name)
+				}
+			}
+		}
+	})
+}
+
+// A release is checked, for both platforms, with SBOM and provenance, and signed by its digest.
+func TestRelease(t *testing.T) {
+	t.Parallel()
+	w := readWorkflow(t, "release.yml")
+	publish := w.Jobs["publish"]
+	if w.Jobs[publish.Needs].Uses != "./"+workflows+"ci.yml" {
+		t.Errorf("publishes after %q, want the checks of CI first", publish.Needs)
+	}
+	build := slices.IndexFunc(publish.Steps, func(s step) bool { return strings.HasPrefix(s.Uses, "docker/build-push-action@") })
+	sign := slices.IndexFunc(publish.Steps, func(s step) bool { return strings.HasPrefix(s.Run, "cosign sign ") })
+	if build < 0 || sign < build {
+		t.Fatalf("step %d builds and step %d signs", build, sign)
+	}
+	const version = "${{ steps.version.outputs.number }}"
+	want := map[string]any{
+		"context": ".", "platforms": "linux/amd64,linux/arm64", "push": true, "sbom": true, "provenance": "mode=max",
+		"build-args": "VERSION=" + version, "tags": "ghcr.io/sellio/sellio-cart:" + version,
+	}
+	if diff := cmp.Diff(want, publish.Steps[build].With); diff != "" {
+		t.Errorf("the build (-want +got):\n%s", diff)
+	}
+	digest := map[string]string{"DIGEST": "${{ steps." + publish.Steps[build].ID + ".outputs.digest }}"}
+	if diff := cmp.Diff(digest, publish.Steps[sign].Env); diff != "" {
+		t.Errorf("the signature (-want +got):\n%s", diff)
 	}
 }
 
@@ -108,7 +187,7 @@ func TestWorkflowPinsActions(t *testing.T) {
 func TestWorkflowHasTheNewestGo(t *testing.T) {
 	t.Parallel()
 	var installed string
-	for _, step := range readWorkflow(t).Jobs["check"].Steps {
+	for _, step := range readWorkflow(t, "ci.yml").Jobs["check"].Steps {
 		if file, ok := step.With["go-version-file"].(string); ok {
 			installed = goVersion(t, file)
 		}

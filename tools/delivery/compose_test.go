@@ -73,7 +73,7 @@ func TestComposeDatabase(t *testing.T) {
 func TestComposeService(t *testing.T) {
 	t.Parallel()
 	cart := service(t, "sellio-cart")
-	if diff := cmp.Diff(map[string]uint32{"8081": 8080, "50052": 50051}, ports(cart)); diff != "" {
+	if diff := cmp.Diff(map[string]uint32{"8081": 8080, "50052": 50051, "9091": 9090}, ports(cart)); diff != "" {
 		t.Errorf("ports (-want +got):\n%s", diff)
 	}
 	want := map[string]string{
@@ -83,6 +83,11 @@ func TestComposeService(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, environment(cart)); diff != "" {
 		t.Errorf("environment (-want +got):\n%s", diff)
+	}
+	for _, p := range cart.Ports {
+		if p.Target == 9090 && p.HostIP != "127.0.0.1" {
+			t.Errorf("profiles can be read at %q, by other machines too", p.HostIP)
+		}
 	}
 	if c := cart.DependsOn["cart-db"].Condition; c != types.ServiceConditionHealthy {
 		t.Errorf("waits for cart-db to be %q, want %q", c, types.ServiceConditionHealthy)

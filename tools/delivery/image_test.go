@@ -62,7 +62,7 @@ func TestImage(t *testing.T) {
 	if !regexp.MustCompile(`^[1-9]\d*:[1-9]\d*$`).MatchString(config.User) {
 		t.Errorf("USER %q is not a number other than root's", config.User)
 	}
-	if diff := cmp.Diff(map[string]struct{}{"8080/tcp": {}, "50051/tcp": {}}, config.ExposedPorts); diff != "" {
+	if diff := cmp.Diff(map[string]struct{}{"8080/tcp": {}, "50051/tcp": {}, "9090/tcp": {}}, config.ExposedPorts); diff != "" {
 		t.Errorf("EXPOSE (-want +got):\n%s", diff)
 	}
 	for label, want := range map[string]string{

@@ -19,11 +19,10 @@ import (
 )
 
 // chartOwned are the settings that the chart decides by itself. AUTO_MIGRATE is one: its pods migrate before
-// they serve. TLS is for outside of a cluster: inside it is the mesh's or the ingress's, and the kubelet could not
-// probe gRPC.
+// they serve. Tokens are a file, because an environment is easily shown.
 var chartOwned = []string{
-	"DATABASE_URL", "HTTP_PORT", "GRPC_PORT", "SHUTDOWN_TIMEOUT", "AUTO_MIGRATE",
-	"TLS_CERT_FILE", "TLS_KEY_FILE", "GRPC_CLIENT_CA_FILE",
+	"DATABASE_URL", "HTTP_PORT", "GRPC_PORT", "ADMIN_PORT", "SHUTDOWN_TIMEOUT", "AUTO_MIGRATE",
+	"AUTH_TOKENS", "AUTH_TOKENS_FILE", "TLS_CERT_FILE", "TLS_KEY_FILE", "GRPC_CLIENT_CA_FILE",
 }
 
 // TestChartKnowsTheSettings checks that a new setting of the service can be given to the chart, and that one
@@ -66,19 +65,20 @@ func TestChartSetsKnownSettingsOnly(t *testing.T) {
 			}
 		}
 		for _, name := range names {
-			if !slices.Contains(known, name) {
+			if !slices.Contains(known, name) && !strings.HasPrefix(name, "OTEL_") {
 				t.Errorf("%s is no setting of the service", name)
 			}
 		}
 	})
 }
 
-// Helm reads a number in a values file as a float.
-func TestChartPrintsNumbersInFull(t *testing.T) {
+// Helm reads a number in a values file as a float, and a switch as a boolean.
+func TestChartPrintsValuesAsTheyAre(t *testing.T) {
 	t.Parallel()
-	r := renderValues(t, map[string]any{"config": map[string]any{"QUEUE_SIZE": float64(1_000_000)}})
-	if got := only[*corev1.ConfigMap](t, r).Data["QUEUE_SIZE"]; got != "1000000" {
-		t.Errorf("QUEUE_SIZE = %q, want 1000000", got)
+	r := renderValues(t, map[string]any{"config": map[string]any{"QUEUE_SIZE": float64(1_000_000), "DOCS_ENABLED": false}})
+	data := only[*corev1.ConfigMap](t, r).Data
+	if size, docs := data["QUEUE_SIZE"], data["DOCS_ENABLED"]; size != "1000000" || docs != "false" {
+		t.Errorf("QUEUE_SIZE = %q and DOCS_ENABLED = %q, want 1000000 and false", size, docs)
 	}
 }
 

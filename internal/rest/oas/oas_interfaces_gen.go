@@ -13,6 +13,10 @@ type GetCartRes interface {
 	getCartRes()
 }
 
+type GetReadyRes interface {
+	getReadyRes()
+}
+
 type ListCartsByIDsRes interface {
 	listCartsByIDsRes()
 }

@@ -11,6 +11,7 @@ const (
 	GetCartOperation         OperationName = "GetCart"
 	GetHealthOperation       OperationName = "GetHealth"
 	GetHealthV1Operation     OperationName = "GetHealthV1"
+	GetReadyOperation        OperationName = "GetReady"
 	GetServiceOperation      OperationName = "GetService"
 	ListCartsByIDsOperation  OperationName = "ListCartsByIDs"
 	ListCartsByUserOperation OperationName = "ListCartsByUser"

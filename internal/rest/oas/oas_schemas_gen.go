@@ -3,6 +3,7 @@
 package oas
 
 import (
+	"net/http"
 	"time"
 )
 
@@ -13,6 +14,10 @@ func (*AddItemBadRequest) addItemRes() {}
 type AddItemConflict Problem
 
 func (*AddItemConflict) addItemRes() {}
+
+type AddItemForbidden Problem
+
+func (*AddItemForbidden) addItemRes() {}
 
 type AddItemInternalServerError Problem
 
@@ -116,6 +121,10 @@ type AddItemTooManyRequests Problem
 
 func (*AddItemTooManyRequests) addItemRes() {}
 
+type AddItemUnauthorized Problem
+
+func (*AddItemUnauthorized) addItemRes() {}
+
 type AddItemUnprocessableEntity Problem
 
 func (*AddItemUnprocessableEntity) addItemRes() {}
@@ -123,6 +132,31 @@ func (*AddItemUnprocessableEntity) addItemRes() {}
 type AddItemUnsupportedMediaType Problem
 
 func (*AddItemUnsupportedMediaType) addItemRes() {}
+
+type Bearer struct {
+	Request *http.Request
+	Roles   []string
+}
+
+// GetRequest returns the value of Request.
+func (s *Bearer) GetRequest() *http.Request {
+	return s.Request
+}
+
+// GetRoles returns the value of Roles.
+func (s *Bearer) GetRoles() []string {
+	return s.Roles
+}
+
+// SetRequest sets the value of Request.
+func (s *Bearer) SetRequest(val *http.Request) {
+	s.Request = val
+}
+
+// SetRoles sets the value of Roles.
+func (s *Bearer) SetRoles(val []string) {
+	s.Roles = val
+}
 
 // Ref: #/components/schemas/Cart
 type Cart struct {
@@ -298,6 +332,10 @@ func (s *FieldProblem) SetDetail(val string) {
 	s.Detail = val
 }
 
+type GetActiveCartForbidden Problem
+
+func (*GetActiveCartForbidden) getActiveCartRes() {}
+
 type GetActiveCartInternalServerError Problem
 
 func (*GetActiveCartInternalServerError) getActiveCartRes() {}
@@ -309,6 +347,10 @@ func (*GetActiveCartNotFound) getActiveCartRes() {}
 type GetActiveCartServiceUnavailable Problem
 
 func (*GetActiveCartServiceUnavailable) getActiveCartRes() {}
+
+type GetActiveCartUnauthorized Problem
+
+func (*GetActiveCartUnauthorized) getActiveCartRes() {}
 
 type GetActiveCartUnprocessableEntity Problem
 
@@ -325,6 +367,10 @@ func (*GetCartNotFound) getCartRes() {}
 type GetCartServiceUnavailable Problem
 
 func (*GetCartServiceUnavailable) getCartRes() {}
+
+type GetCartUnauthorized Problem
+
+func (*GetCartUnauthorized) getCartRes() {}
 
 type GetCartUnprocessableEntity Problem
 
@@ -344,6 +390,8 @@ func (s *Health) GetStatus() string {
 func (s *Health) SetStatus(val string) {
 	s.Status = val
 }
+
+func (*Health) getReadyRes() {}
 
 // Ref: #/components/schemas/IDsRequest
 type IDsRequest struct {
@@ -475,6 +523,10 @@ type ListCartsByIDsServiceUnavailable Problem
 
 func (*ListCartsByIDsServiceUnavailable) listCartsByIDsRes() {}
 
+type ListCartsByIDsUnauthorized Problem
+
+func (*ListCartsByIDsUnauthorized) listCartsByIDsRes() {}
+
 type ListCartsByIDsUnprocessableEntity Problem
 
 func (*ListCartsByIDsUnprocessableEntity) listCartsByIDsRes() {}
@@ -483,6 +535,10 @@ type ListCartsByIDsUnsupportedMediaType Problem
 
 func (*ListCartsByIDsUnsupportedMediaType) listCartsByIDsRes() {}
 
+type ListCartsByUserForbidden Problem
+
+func (*ListCartsByUserForbidden) listCartsByUserRes() {}
+
 type ListCartsByUserInternalServerError Problem
 
 func (*ListCartsByUserInternalServerError) listCartsByUserRes() {}
@@ -490,6 +546,10 @@ func (*ListCartsByUserInternalServerError) listCartsByUserRes() {}
 type ListCartsByUserServiceUnavailable Problem
 
 func (*ListCartsByUserServiceUnavailable) listCartsByUserRes() {}
+
+type ListCartsByUserUnauthorized Problem
+
+func (*ListCartsByUserUnauthorized) listCartsByUserRes() {}
 
 type ListCartsByUserUnprocessableEntity Problem
 
@@ -871,7 +931,7 @@ type Problem struct {
 	Detail string `json:"detail"`
 	// The fields at fault.
 	Errors []FieldProblem `json:"errors"`
-	// Under which the service's log has more.
+	// The id of the request, under which the service's log has more.
 	ID OptString `json:"id"`
 }
 
@@ -935,6 +995,8 @@ func (s *Problem) SetID(val OptString) {
 	s.ID = val
 }
 
+func (*Problem) getReadyRes() {}
+
 type PutItemBadRequest Problem
 
 func (*PutItemBadRequest) putItemRes() {}
@@ -958,6 +1020,10 @@ func (*PutItemRequestEntityTooLarge) putItemRes() {}
 type PutItemServiceUnavailable Problem
 
 func (*PutItemServiceUnavailable) putItemRes() {}
+
+type PutItemUnauthorized Problem
+
+func (*PutItemUnauthorized) putItemRes() {}
 
 type PutItemUnprocessableEntity Problem
 
@@ -998,6 +1064,10 @@ func (*RemoveItemNotFound) removeItemRes() {}
 type RemoveItemServiceUnavailable Problem
 
 func (*RemoveItemServiceUnavailable) removeItemRes() {}
+
+type RemoveItemUnauthorized Problem
+
+func (*RemoveItemUnauthorized) removeItemRes() {}
 
 type RemoveItemUnprocessableEntity Problem
 
@@ -1053,6 +1123,10 @@ type SetQuantityServiceUnavailable Problem
 
 func (*SetQuantityServiceUnavailable) setQuantityRes() {}
 
+type SetQuantityUnauthorized Problem
+
+func (*SetQuantityUnauthorized) setQuantityRes() {}
+
 type SetQuantityUnprocessableEntity Problem
 
 func (*SetQuantityUnprocessableEntity) setQuantityRes() {}
@@ -1084,6 +1158,10 @@ func (*SetStatusRequestEntityTooLarge) setStatusRes() {}
 type SetStatusServiceUnavailable Problem
 
 func (*SetStatusServiceUnavailable) setStatusRes() {}
+
+type SetStatusUnauthorized Problem
+
+func (*SetStatusUnauthorized) setStatusRes() {}
 
 type SetStatusUnprocessableEntity Problem
 
@@ -1117,6 +1195,10 @@ type UpsertCartConflict Problem
 
 func (*UpsertCartConflict) upsertCartRes() {}
 
+type UpsertCartForbidden Problem
+
+func (*UpsertCartForbidden) upsertCartRes() {}
+
 type UpsertCartInternalServerError Problem
 
 func (*UpsertCartInternalServerError) upsertCartRes() {}
@@ -1132,6 +1214,10 @@ func (*UpsertCartServiceUnavailable) upsertCartRes() {}
 type UpsertCartTooManyRequests Problem
 
 func (*UpsertCartTooManyRequests) upsertCartRes() {}
+
+type UpsertCartUnauthorized Problem
+
+func (*UpsertCartUnauthorized) upsertCartRes() {}
 
 type UpsertCartUnprocessableEntity Problem
 

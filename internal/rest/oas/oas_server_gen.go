@@ -41,6 +41,13 @@ type Handler interface {
 	//
 	// GET /api/v1/healthz
 	GetHealthV1(ctx context.Context) (*Health, error)
+	// GetReady implements getReady operation.
+	//
+	// It cannot while it starts, while its database is out of reach or has a schema that is too old, and
+	// once it shuts down.
+	//
+	// GET /readyz
+	GetReady(ctx context.Context) (GetReadyRes, error)
 	// GetService implements getService operation.
 	//
 	// Name and version of the service.
@@ -98,18 +105,20 @@ type Handler interface {
 // Server implements http server based on OpenAPI v3 specification and
 // calls Handler to handle requests.
 type Server struct {
-	h Handler
+	h   Handler
+	sec SecurityHandler
 	baseServer
 }
 
 // NewServer creates new Server.
-func NewServer(h Handler, opts ...ServerOption) (*Server, error) {
+func NewServer(h Handler, sec SecurityHandler, opts ...ServerOption) (*Server, error) {
 	s, err := newServerConfig(opts...).baseServer()
 	if err != nil {
 		return nil, err
 	}
 	return &Server{
 		h:          h,
+		sec:        sec,
 		baseServer: s,
 	}, nil
 }

@@ -1,0 +1,137 @@
+// Package auth keeps out who does not belong: an [Authenticator] finds out who makes a request, and a [Guard] lets
+// them reach their own carts only. Both transports use the same two.
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/sellio/sellio-cart/internal/cart"
+)
+
+// GuestCookie is the name of the cookie that makes its holder a guest.
+const GuestCookie = "sellio_cart"
+
+// Caller is who makes a request. The zero Caller is nobody and may do nothing.
+type Caller struct {
+	Service bool       // trusted with all carts
+	Owner   cart.Owner // who it is otherwise: the user or guest whose carts it may reach
+}
+
+type callerKey struct{}
+
+// With returns a context of a request that the caller makes.
+func With(ctx context.Context, c Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// CallerOf returns who makes the request of ctx, nobody where that was not asked.
+func CallerOf(ctx context.Context) Caller {
+	c, _ := ctx.Value(callerKey{}).(Caller)
+	return c
+}
+
+// Options say whom an [Authenticator] believes.
+type Options struct {
+	Tokens []string // of services
+	JWT    *JWT     // nil: services only, no users and no guests
+	Logger *slog.Logger
+}
+
+// Authenticator finds out who makes a request. Its methods may be called by many goroutines at once.
+type Authenticator struct {
+	services [][sha256.Size]byte // digests of their tokens
+	users    *verifier           // nil: services only
+	log      *slog.Logger
+}
+
+// New returns an authenticator. Where it verifies JWTs, it keeps their keys fresh until ctx ends; its error is that of
+// a file of keys which cannot be used. Keys that are fetched by URL may be out of reach for now.
+func New(ctx context.Context, o Options) (*Authenticator, error) {
+	a := &Authenticator{log: o.Logger}
+	for _, token := range o.Tokens {
+		a.services = append(a.services, sha256.Sum256([]byte(token)))
+	}
+	if o.JWT == nil {
+		return a, nil
+	}
+	users, err := newVerifier(ctx, *o.JWT, o.Logger)
+	if err != nil {
+		return nil, err
+	}
+	a.users = users
+	return a, nil
+}
+
+// Authenticate returns who makes a request with these Authorization headers. Who shows no bearer token is the guest
+// whose cookie guest returns, if guests are let in at all.
+//
+// Errors are CodeUnauthenticated, and CodeUnavailable where the keys of JWTs cannot be fetched.
+func (a *Authenticator) Authenticate(ctx context.Context, authorization []string, guest func() string) (Caller, error) {
+	token, shown := bearer(authorization)
+	switch {
+	case shown && a.isService(token):
+		return Caller{Service: true}, nil
+	case shown && a.users != nil:
+		return a.user(ctx, token)
+	case !shown && a.users != nil:
+		if owner := cart.Guest(guest()); !owner.IsNobody() {
+			return Caller{Owner: owner}, nil
+		}
+	}
+	return Caller{}, errUnauthenticated
+}
+
+// user returns the user whom a JWT names. Why it is refused is for the log: it helps who guesses.
+func (a *Authenticator) user(ctx context.Context, token string) (Caller, error) {
+	id, err := a.users.userID(ctx, token)
+	if _, ok := errors.AsType[*cart.Error](err); ok {
+		return Caller{}, err
+	}
+	if err != nil {
+		a.log.DebugContext(ctx, "A bearer token was refused.", slog.Any("error", err))
+		return Caller{}, errUnauthenticated
+	}
+	return Caller{Owner: cart.User(id)}, nil
+}
+
+// isService compares the token with all others, and digests of them, so that the time it takes tells nothing.
+func (a *Authenticator) isService(token string) bool {
+	given := sha256.Sum256([]byte(token))
+	found := 0
+	for i := range a.services {
+		found |= subtle.ConstantTimeCompare(given[:], a.services[i][:])
+	}
+	return found == 1
+}
+
+// bearer returns the bearer token of Authorization headers, and whether there is one, though it may be empty.
+func bearer(authorization []string) (token string, shown bool) {
+	for _, header := range authorization {
+		if scheme, token, _ := strings.Cut(header, " "); strings.EqualFold(scheme, "Bearer") {
+			return token, true
+		}
+	}
+	return "", false
+}
+
+// HeldCookie returns the first valid guest cookie in Cookie headers, "" where there is none.
+func HeldCookie(headers []string) string {
+	r := http.Request{Header: http.Header{"Cookie": headers}}
+	for _, c := range r.CookiesNamed(GuestCookie) {
+		if cart.ValidCookie(c.Value) {
+			return c.Value
+		}
+	}
+	return ""
+}
+
+var (
+	errUnauthenticated = &cart.Error{Code: cart.CodeUnauthenticated, Detail: "The request needs a valid bearer token."}
+	errForbidden       = &cart.Error{Code: cart.CodeForbidden, Detail: "The request names an owner who is not its caller."}
+)

@@ -1,0 +1,90 @@
+// Package requestid names requests, so that what clients, logs and traces say of one can be put together.
+package requestid
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Header is where a request brings its id and an answer shows it: a header of HTTP, and a key of gRPC's metadata.
+const Header = "X-Request-Id"
+
+// maxLength is how many characters the id may have that a request brings.
+const maxLength = 128
+
+// New returns the id of a request: the one that it brings if that is of 1 to 128 visible ASCII characters, else the
+// trace id of its traceparent (W3C Trace Context), else a fresh one.
+func New(brought, traceparent string) string {
+	if valid(brought) {
+		return brought
+	}
+	if traceparent != "" {
+		carrier := propagation.MapCarrier{"traceparent": traceparent}
+		ctx := propagation.TraceContext{}.Extract(context.Background(), carrier)
+		if id := trace.SpanContextFromContext(ctx).TraceID(); id.IsValid() {
+			return id.String()
+		}
+	}
+	return rand.Text()
+}
+
+func valid(id string) bool {
+	if len(id) < 1 || len(id) > maxLength {
+		return false
+	}
+	for i := range len(id) {
+		if id[i] <= ' ' || id[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+type key struct{}
+
+// With returns a context of the request with this id.
+func With(ctx context.Context, id string) context.Context { return context.WithValue(ctx, key{}, id) }
+
+// Of returns the id of the request that ctx belongs to, "" where it belongs to none.
+func Of(ctx context.Context) string {
+	id, _ := ctx.Value(key{}).(string)
+	return id
+}
+
+// HTTP gives every request an id, and every answer the header that shows it.
+func HTTP(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := New(r.Header.Get(Header), r.Header.Get("Traceparent"))
+		w.Header()[Header] = []string{id}
+		next.ServeHTTP(w, r.WithContext(With(r.Context(), id)))
+	})
+}
+
+// LogHandler adds to each line that belongs to a request its id and, where it is traced, the id of the trace.
+func LogHandler(h slog.Handler) slog.Handler { return logHandler{h} }
+
+type logHandler struct{ slog.Handler }
+
+// Handle implements [slog.Handler].
+func (h logHandler) Handle(ctx context.Context, r slog.Record) error {
+	if id := Of(ctx); id != "" {
+		r.AddAttrs(slog.String("request_id", id))
+	}
+	if id := trace.SpanContextFromContext(ctx).TraceID(); id.IsValid() {
+		r.AddAttrs(slog.String("trace_id", id.String()))
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements [slog.Handler].
+func (h logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return logHandler{h.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup implements [slog.Handler].
+func (h logHandler) WithGroup(name string) slog.Handler { return logHandler{h.Handler.WithGroup(name)} }

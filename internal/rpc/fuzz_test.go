@@ -1,0 +1,103 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
+	protocodec "google.golang.org/grpc/encoding/proto"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
+	"github.com/sellio/sellio-cart/internal/cart"
+)
+
+// ruled has one cart, and does to it what it is asked for as the rules have it. What should not have got so far is no
+// error of the domain, and so a bug.
+type ruled struct{}
+
+func (ruled) Do(_ context.Context, cmd cart.Command) (*cart.Cart, error) {
+	if err := cmd.Validate(); err != nil {
+		return nil, errors.New("a command that is not valid: " + err.Error())
+	}
+	return cmd.Apply(sample())
+}
+
+func (ruled) Get(_ context.Context, ref cart.Ref) (*cart.Cart, error) {
+	if ref.ID < 0 || ref.ID == 0 && (ref.CompanyID <= 0 || ref.Owner.IsNobody()) {
+		return nil, errors.New("a ref that names nothing")
+	}
+	return sample(), nil
+}
+
+func (ruled) GetMany(_ context.Context, ids []int64) ([]*cart.Cart, error) {
+	if len(ids) > cart.MaxCartsAsked {
+		return nil, errors.New("too many ids")
+	}
+	return []*cart.Cart{sample()}, nil
+}
+
+func (ruled) List(_ context.Context, l cart.Listing) ([]*cart.Cart, error) {
+	if err := l.Validate(); err != nil {
+		return nil, errors.New("a listing that is not valid: " + err.Error())
+	}
+	return []*cart.Cart{sample()}, nil
+}
+
+// Whatever bytes a client sends to whatever method, it is served, or told what is wrong with them.
+func FuzzMessage(f *testing.F) {
+	methods := cartv1.File_sellio_cart_v1_cart_proto.Services().ByName("CartService").Methods()
+	for i := range methods.Len() {
+		whole, err := proto.Marshal(filled(methods.Get(i).Input()))
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, raw := range [][]byte{whole, whole[:len(whole)-1], append(whole, 0xff), nil, {0x0a, 2, 0xc3, 0x28}, {0xff, 0xff}} {
+			f.Add(uint8(i), raw)
+		}
+	}
+	_, conn := serve(f, ruled{}, Options{})
+	raw := grpc.ForceCodecV2(rawCodec{encoding.GetCodecV2(protocodec.Name)})
+	expected := []codes.Code{codes.OK, codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition, codes.ResourceExhausted}
+	f.Fuzz(func(t *testing.T, index uint8, message []byte) {
+		m := methods.Get(int(index) % methods.Len())
+		name := fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name())
+		err := conn.Invoke(t.Context(), name, message, dynamicpb.NewMessage(m.Output()), raw)
+		if !slices.Contains(expected, status.Code(err)) {
+			t.Errorf("%s of %x: %v", name, message, err)
+		}
+	})
+}
+
+// filled returns a message with something in every field.
+func filled(d protoreflect.MessageDescriptor) proto.Message {
+	m := dynamicpb.NewMessage(d)
+	for i := range d.Fields().Len() {
+		f := d.Fields().Get(i)
+		var v protoreflect.Value
+		switch f.Kind() {
+		case protoreflect.StringKind:
+			v = protoreflect.ValueOfString("1")
+		case protoreflect.Int32Kind:
+			v = protoreflect.ValueOfInt32(1)
+		case protoreflect.EnumKind:
+			v = protoreflect.ValueOfEnum(1)
+		default:
+			v = protoreflect.ValueOfInt64(1)
+		}
+		if f.IsList() {
+			m.Mutable(f).List().Append(v)
+		} else {
+			m.Set(f, v)
+		}
+	}
+	return m
+}

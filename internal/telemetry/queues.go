@@ -1,0 +1,89 @@
+package telemetry
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/sellio/sellio-cart/internal/commit"
+)
+
+// queue holds the metrics of one queue, labels resolved.
+type queue struct {
+	refusals            prometheus.Counter
+	size, seconds, wait prometheus.Observer
+}
+
+var _ commit.Observer = (*Metrics)(nil)
+
+func (m *Metrics) observeQueues(f promauto.Factory) {
+	byQueue := []string{"queue"}
+	sizes := f.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: namespace, Name: "batch_size",
+		Help:    "Requests in a batch.",
+		Buckets: []float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000},
+	}, byQueue)
+	batches := f.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: namespace, Name: "batch_seconds",
+		Help:    "Time that a batch took.",
+		Buckets: seconds,
+	}, byQueue)
+	waits := f.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: namespace, Name: "queue_wait_seconds",
+		Help:    "Time from a request's coming, or coming back, to the queue until its batch begins.",
+		Buckets: seconds,
+	}, byQueue)
+	refusals := f.NewCounterVec(prometheus.CounterOpts{
+		Namespace: namespace, Name: "refusals_total",
+		Help: "Requests that were refused because the queue was full.",
+	}, byQueue)
+	for q := range commit.Queues {
+		name := q.String()
+		m.queues[q] = queue{
+			refusals: refusals.WithLabelValues(name),
+			size:     sizes.WithLabelValues(name),
+			seconds:  batches.WithLabelValues(name),
+			wait:     waits.WithLabelValues(name),
+		}
+	}
+	m.retries = f.NewCounter(prometheus.CounterOpts{
+		Namespace: namespace, Name: "retries_total",
+		Help: "Commands that were to run again because others had changed the cart.",
+	})
+}
+
+// Refused implements [commit.Observer].
+func (m *Metrics) Refused(q commit.Queue) { m.queues[q].refusals.Inc() }
+
+// Begin implements [commit.Observer].
+func (m *Metrics) Begin(ctx context.Context, q commit.Queue, requests iter.Seq2[context.Context, time.Duration]) (context.Context, func(again int)) {
+	began, metrics, n := time.Now(), &m.queues[q], 0
+	for _, waited := range requests {
+		metrics.wait.Observe(waited.Seconds())
+		n++
+	}
+	metrics.size.Observe(float64(n))
+	return ctx, func(again int) {
+		metrics.seconds.Observe(time.Since(began).Seconds())
+		m.retries.Add(float64(again))
+	}
+}
+
+// WatchQueues shows how many requests wait in each queue, and how many may.
+func (m *Metrics) WatchQueues(waiting func(commit.Queue) (n, limit int)) {
+	f := promauto.With(m.registry)
+	for q := range commit.Queues {
+		labels := prometheus.Labels{"queue": q.String()}
+		f.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "queue_depth", ConstLabels: labels,
+			Help: "Requests that wait in the queue.",
+		}, func() float64 { n, _ := waiting(q); return float64(n) })
+		f.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "queue_limit", ConstLabels: labels,
+			Help: "Requests that may wait in the queue.",
+		}, func() float64 { _, limit := waiting(q); return float64(limit) })
+	}
+}
