@@ -99,7 +99,7 @@ check-static: FUZZTIME = 3s
 fuzz: ## Run each fuzz target for FUZZTIME (20s)
 	FUZZTIME=$(FUZZTIME) scripts/fuzz
 
-chaos: ## Let every fault strike 30 times, which is 240 crashes (about 6 minutes)
+chaos: ## Let every fault strike 30 times, which is 240 crashes (about 5 minutes)
 	@scripts/test-deps
 	CHAOS_ROUNDS=30 go test -count=1 -timeout 30m -v -run 'TestPostgreSQL|TestSQLite' ./internal/chaos
 
