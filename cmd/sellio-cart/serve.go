@@ -164,7 +164,7 @@ func (s *service) openStore(ctx context.Context) (cart.Store, error) {
 	cfg := s.cfg
 	url := cfg.DatabaseURL.DSN()
 	if cfg.DatabaseURL.Kind() == config.SQLite {
-		return sqlite.Open(ctx, url)
+		return sqlite.OpenWith(ctx, url, s.tracing.OpenSQL)
 	}
 	if cfg.AutoMigrate {
 		err := withMigrator(ctx, cfg, func(ctx context.Context, p *goose.Provider) error {

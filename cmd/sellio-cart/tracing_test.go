@@ -114,8 +114,12 @@ const (
 // TestTraces follows requests from the caller through their batches to the statements.
 func TestTraces(t *testing.T) {
 	t.Parallel()
+	onBoth(t, traces)
+}
+
+func traces(t *testing.T, url string) {
 	collector := newCollector(t)
-	p := serve(t, "DATABASE_URL="+databases[0].url(t), "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL, "OTEL_SERVICE_NAME=shop",
+	p := serve(t, "DATABASE_URL="+url, "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL, "OTEL_SERVICE_NAME=shop",
 		"LOG_LEVEL=debug", "APP_ENV=prod")
 	s := openShop(t, p)
 	s.send("POST", addItem, addBody(7, 424242), "Traceparent", "00-"+restTrace+"-"+restSpan+"-01").cart(http.StatusCreated)
@@ -133,7 +137,7 @@ func TestTraces(t *testing.T) {
 		t.Errorf("the service is called %q", names)
 	}
 	for _, tt := range []struct{ request, trace, parent, batch, statement string }{
-		{"addItem", restTrace, restSpan, "batch of writes", "INSERT INTO cart_item"},
+		{"addItem", restTrace, restSpan, "batch of writes", "INTO cart_item"},
 		{"sellio.cart.v1.CartService/GetCart", grpcTrace, grpcSpan, "batch of reads", "FROM cart_item"},
 	} {
 		request := collector.one(t, tt.request)

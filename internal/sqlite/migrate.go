@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -38,7 +39,7 @@ func newProvider(path string) (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := openPool(path, 1, nil)
+	db, err := openPool(sql.Open, path, 1, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +67,7 @@ func migrate(ctx context.Context, path string) (err error) {
 // transactions; nor can two connections turn a new file to WAL at once. So the lock is on a second
 // file, which stays empty. It must not be removed: a migrator that waits for it has it open.
 func lockMigrations(ctx context.Context, path string) (unlock func() error, err error) {
-	db, err := openFile(path+"-migrate", 1, url.Values{"_busy_timeout": {milliseconds(migrationWait)}})
+	db, err := openFile(sql.Open, path+"-migrate", 1, url.Values{"_busy_timeout": {milliseconds(migrationWait)}})
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ func (s *Store) Save(ctx context.Context, changes []cart.Change) ([]cart.Saved, 
 	}
 	defer end()
 	w := writer{
+		ctx:   context.WithoutCancel(ctx),
 		store: s,
 		tx:    tx,
 		stmts: make(map[*sql.Stmt]*sql.Stmt),
@@ -59,21 +60,22 @@ func (s *Store) begin(ctx context.Context) (tx *sql.Tx, end func(), err error) {
 
 // writer makes the changes of one transaction.
 type writer struct {
+	ctx   context.Context // of the batch, for its trace; it never ends
 	store *Store
 	tx    *sql.Tx
 	stmts map[*sql.Stmt]*sql.Stmt // the store's statements as those of tx
 	now   time.Time
 }
 
-// exec runs a prepared statement without a context: it takes microseconds, and to watch a context
-// takes the driver a goroutine.
+// exec runs a prepared statement in a context that does not end: it takes microseconds, and to watch a
+// context takes the driver a goroutine.
 func (w *writer) exec(stmt *sql.Stmt, args ...any) (sql.Result, error) {
 	own := w.stmts[stmt]
 	if own == nil {
-		own = w.tx.StmtContext(context.Background(), stmt)
+		own = w.tx.StmtContext(w.ctx, stmt)
 		w.stmts[stmt] = own
 	}
-	return own.ExecContext(context.Background(), args...)
+	return own.ExecContext(w.ctx, args...)
 }
 
 // touch runs a prepared statement and reports whether it changed any row.

@@ -48,22 +48,30 @@ var _ cart.Store = (*Store)(nil)
 // Open opens the database file at path, creates it where there is none, and runs the migrations that
 // it lacks. The folder must exist.
 func Open(ctx context.Context, path string) (*Store, error) {
+	return OpenWith(ctx, path, sql.Open)
+}
+
+// Opener opens a database by the name of its driver, as [sql.Open] does.
+type Opener func(driver, name string) (*sql.DB, error)
+
+// OpenWith is [Open] with connections that the opener makes, once the migrations are done.
+func OpenWith(ctx context.Context, path string, opener Opener) (*Store, error) {
 	if err := migrate(ctx, path); err != nil {
 		return nil, fmt.Errorf("migrate %s: %w", path, err)
 	}
-	s, err := open(ctx, path)
+	s, err := open(ctx, path, opener)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	return s, nil
 }
 
-func open(ctx context.Context, path string) (*Store, error) {
-	write, err := openPool(path, 1, nil)
+func open(ctx context.Context, path string, opener Opener) (*Store, error) {
+	write, err := openPool(opener, path, 1, nil)
 	if err != nil {
 		return nil, err
 	}
-	read, err := openPool(path, max(4, runtime.GOMAXPROCS(0)), url.Values{"_query_only": {"1"}})
+	read, err := openPool(opener, path, max(4, runtime.GOMAXPROCS(0)), url.Values{"_query_only": {"1"}})
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
@@ -119,7 +127,7 @@ func (s *Store) Close() error {
 
 // openPool returns a pool of at most conns connections to the file, with settings beside those that
 // every connection has.
-func openPool(path string, conns int, settings url.Values) (*sql.DB, error) {
+func openPool(opener Opener, path string, conns int, settings url.Values) (*sql.DB, error) {
 	all := url.Values{
 		"_busy_timeout": {milliseconds(busyTimeout)},
 		"_foreign_keys": {"1"},
@@ -129,11 +137,11 @@ func openPool(path string, conns int, settings url.Values) (*sql.DB, error) {
 		"_pragma":       {fmt.Sprintf("cache_size(-%d)", cacheKiB)},
 	}
 	maps.Copy(all, settings)
-	return openFile(path, conns, all)
+	return openFile(opener, path, conns, all)
 }
 
 // openFile returns a pool of at most conns connections to the file, with exactly these settings.
-func openFile(path string, conns int, settings url.Values) (*sql.DB, error) {
+func openFile(opener Opener, path string, conns int, settings url.Values) (*sql.DB, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -144,7 +152,7 @@ func openFile(path string, conns int, settings url.Values) (*sql.DB, error) {
 		Path:     "/" + strings.TrimPrefix(filepath.ToSlash(abs), "/"),
 		RawQuery: settings.Encode(),
 	}
-	db, err := sql.Open("sqlite", name.String())
+	db, err := opener("sqlite", name.String())
 	if err != nil {
 		return nil, err
 	}

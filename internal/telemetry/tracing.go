@@ -2,6 +2,8 @@ package telemetry
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -11,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/XSAM/otelsql"
 	"github.com/exaring/otelpgx"
 	"github.com/go-logr/logr"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -164,6 +167,24 @@ func (t *Tracing) Pool(cfg *pgxpool.Config) {
 	cfg.ConnConfig.Tracer = otelpgx.NewTracer(
 		otelpgx.WithTracerProvider(t.provider),
 		otelpgx.WithMeterProvider(noop.NewMeterProvider()),
+	)
+}
+
+// OpenSQL opens a database as [sql.Open] does, and makes it make a span of each statement of a batch that is traced,
+// without its parameters.
+func (t *Tracing) OpenSQL(driverName, name string) (*sql.DB, error) {
+	if t == nil {
+		return sql.Open(driverName, name)
+	}
+	return otelsql.Open(driverName, name,
+		otelsql.WithTracerProvider(t.provider),
+		otelsql.WithMeterProvider(noop.NewMeterProvider()),
+		otelsql.WithSpanOptions(otelsql.SpanOptions{
+			OmitConnResetSession: true, OmitConnectorConnect: true, OmitRows: true,
+			SpanFilter: func(ctx context.Context, _ otelsql.Method, _ string, _ []driver.NamedValue) bool {
+				return trace.SpanContextFromContext(ctx).IsSampled()
+			},
+		}),
 	)
 }
 
