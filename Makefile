@@ -71,6 +71,9 @@ bench-quick: bin/bench ## Measure the core in under two minutes
 bench-overload: bin/bench ## Ask for ten times as much as the service can do
 	bin/bench -overload
 
+bench-against: bin/bench ## Compare with the service of another revision, REVISION=HEAD~1 (about 3 minutes)
+	bin/bench -against "$(REVISION)"
+
 bin/bench: # Go knows what has changed
 	go build -C bench -o ../bin/bench .
 
@@ -93,6 +96,7 @@ compose-up: ## Start the service and PostgreSQL in containers
 compose-down: ## Stop the containers; the data stays
 	docker compose down
 
+REVISION ?= HEAD
 FUZZTIME ?= 20s
 check-static: FUZZTIME = 3s
 
@@ -103,4 +107,4 @@ chaos: ## Let every fault strike 30 times, which is 240 crashes (about 5 minutes
 	@scripts/test-deps
 	CHAOS_ROUNDS=30 go test -count=1 -timeout 30m -v -run 'TestPostgreSQL|TestSQLite' ./internal/chaos
 
-.PHONY: help dev run build test check check-static lint generate proto-gen generate-check delivery observability vulncheck migrate bench bench-quick bench-micro bench-once bench-test bin/bench docker-build compose-up compose-down fuzz chaos browser-test bench-overload
+.PHONY: bench-against help dev run build test check check-static lint generate proto-gen generate-check delivery observability vulncheck migrate bench bench-quick bench-micro bench-once bench-test bin/bench docker-build compose-up compose-down fuzz chaos browser-test bench-overload

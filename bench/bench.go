@@ -22,6 +22,7 @@ var files embed.FS
 type bench struct {
 	plan    Plan
 	log     *log.Logger
+	root    string // the repository
 	tools   tools
 	dir     string // for all files but PostgreSQL's
 	binary  string
@@ -36,6 +37,8 @@ type Plan struct {
 	Full bool `json:"full"`
 	// Overload is nothing but the overload.
 	Overload bool `json:"overload,omitempty"`
+	// Against is the revision of the service to compare with, where nothing but that is done.
+	Against string `json:"against,omitempty"`
 	// Rounds of each measurement.
 	Rounds int `json:"rounds"`
 	// Seconds of one measurement, and of one with a single client.
@@ -48,20 +51,22 @@ type Plan struct {
 
 // runBench does all of the plan, and ends all that it started.
 func runBench(ctx context.Context, plan Plan, root string, logger *log.Logger) (_ *Results, err error) {
-	b := &bench{plan: plan, log: logger, results: &Results{Plan: plan, Began: time.Now().UTC()}}
+	b := &bench{plan: plan, root: root, log: logger, results: &Results{Plan: plan, Began: time.Now().UTC()}}
 	defer func() {
 		slices.Reverse(b.closers)
 		for _, closer := range b.closers {
 			err = errors.Join(err, closer())
 		}
 	}()
-	if err := b.prepare(ctx, root); err != nil {
+	if err := b.prepare(ctx); err != nil {
 		return nil, err
 	}
 	parts := []func(context.Context) error{b.core}
 	switch {
 	case plan.Overload:
 		parts = []func(context.Context) error{b.overload}
+	case plan.Against != "":
+		parts = []func(context.Context) error{b.compare}
 	case plan.Full:
 		parts = append(parts, b.growth, b.sqlite, b.overload)
 	}
@@ -75,7 +80,7 @@ func runBench(ctx context.Context, plan Plan, root string, logger *log.Logger) (
 	return b.results, nil
 }
 
-func (b *bench) prepare(ctx context.Context, root string) (err error) {
+func (b *bench) prepare(ctx context.Context) (err error) {
 	if b.tools, err = findTools(ctx); err != nil {
 		return err
 	}
@@ -86,11 +91,11 @@ func (b *bench) prepare(ctx context.Context, root string) (err error) {
 	if err := os.CopyFS(b.dir, files); err != nil {
 		return err
 	}
-	if b.results.Machine, err = inspect(ctx, b.tools, root, b.dir); err != nil {
+	if b.results.Machine, err = inspect(ctx, b.tools, b.root, b.dir); err != nil {
 		return err
 	}
 	b.log.Print("building the service")
-	if b.binary, err = build(ctx, root, b.dir); err != nil {
+	if b.binary, err = build(ctx, b.root, b.dir); err != nil {
 		return err
 	}
 	info, err := os.Stat(b.binary)
@@ -217,15 +222,19 @@ func (b *bench) sqlite(ctx context.Context) error {
 	return b.measure(ctx, steps, func(context.Context) error { return nil })
 }
 
-// measure takes the steps in turn, round after round, so that what slows the machine for a while slows all of them.
-// Tidy runs before each round.
+// measure takes the steps in turn, round after round, so that what slows the machine for a while slows all of them; and
+// every other round backwards, so that none always comes after the same one. Tidy runs before each round.
 func (b *bench) measure(ctx context.Context, steps []step, tidy func(context.Context) error) error {
 	series := make([]Series, len(steps))
 	for round := range b.plan.Rounds {
 		if err := tidy(ctx); err != nil {
 			return err
 		}
-		for i, s := range steps {
+		for i := range steps {
+			if round%2 == 1 {
+				i = len(steps) - 1 - i
+			}
+			s := steps[i]
 			sample, err := s.run(ctx)
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.key, err)
