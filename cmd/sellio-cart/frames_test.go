@@ -74,24 +74,34 @@ func (c *rawRPC) until(found func(http2.Frame) bool) {
 	}
 }
 
-// status returns the status of a request that ends with nothing but one.
-func (c *rawRPC) status(stream uint32) (code codes.Code) {
+// ended returns which request ends next, and how.
+func (c *rawRPC) ended() (stream uint32, code codes.Code) {
 	c.Helper()
-	c.until(func(f http2.Frame) bool {
+	c.until(func(f http2.Frame) (found bool) {
 		h, ok := f.(*http2.MetaHeadersFrame)
-		if !ok || h.StreamID != stream {
+		if !ok {
 			return false
 		}
 		for _, field := range h.RegularFields() {
 			if field.Name == "grpc-status" {
 				n, err := strconv.ParseUint(field.Value, 10, 32)
 				c.do(err)
-				code = codes.Code(n)
+				stream, code, found = h.StreamID, codes.Code(n), true
 			}
 		}
-		return true
+		return found
 	})
-	return code
+	return stream, code
+}
+
+// status returns how a request ends.
+func (c *rawRPC) status(stream uint32) codes.Code {
+	c.Helper()
+	for {
+		if ended, code := c.ended(); ended == stream {
+			return code
+		}
+	}
 }
 
 // settled returns when the server has taken all frames so far.

@@ -18,19 +18,19 @@ const Header = "X-Request-Id"
 const maxLength = 128
 
 // New returns the id of a request: the one that it brings if that is of 1 to 128 visible ASCII characters, else the
-// trace id of its traceparent (W3C Trace Context), else a fresh one.
-func New(brought, traceparent string) string {
+// trace id of its traceparent (W3C Trace Context), else a fresh one, which nobody knows yet.
+func New(brought, traceparent string) (id string, fresh bool) {
 	if valid(brought) {
-		return brought
+		return brought, false
 	}
 	if traceparent != "" {
 		carrier := propagation.MapCarrier{"traceparent": traceparent}
 		ctx := propagation.TraceContext{}.Extract(context.Background(), carrier)
 		if id := trace.SpanContextFromContext(ctx).TraceID(); id.IsValid() {
-			return id.String()
+			return id.String(), false
 		}
 	}
-	return rand.Text()
+	return rand.Text(), true
 }
 
 func valid(id string) bool {
@@ -56,12 +56,14 @@ func Of(ctx context.Context) string {
 	return id
 }
 
-// HTTP gives every request an id, and every answer the header that shows it.
+// HTTP gives every request an id, and every answer, as the header of both. Making a context of it is left to next,
+// which may have more to put there: that takes a copy of the request.
 func HTTP(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := New(r.Header.Get(Header), r.Header.Get("Traceparent"))
-		w.Header()[Header] = []string{id}
-		next.ServeHTTP(w, r.WithContext(With(r.Context(), id)))
+		id, _ := New(r.Header.Get(Header), r.Header.Get("Traceparent"))
+		ids := []string{id}
+		r.Header[Header], w.Header()[Header] = ids, ids
+		next.ServeHTTP(w, r)
 	})
 }
 

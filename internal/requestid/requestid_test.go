@@ -36,11 +36,11 @@ func TestNew(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got := requestid.New(tt.brought, tt.traceparent)
-			if tt.want != "" && got != tt.want {
-				t.Errorf("got %q, want %q", got, tt.want)
+			got, fresh := requestid.New(tt.brought, tt.traceparent)
+			if tt.want != "" && got != tt.want || fresh != (tt.want == "") {
+				t.Errorf("got %q, fresh: %v; want %q", got, fresh, tt.want)
 			}
-			if again := requestid.New(tt.brought, tt.traceparent); tt.want == "" && (len(got) < 20 || got == again) {
+			if again, _ := requestid.New(tt.brought, tt.traceparent); tt.want == "" && (len(got) < 20 || got == again) {
 				t.Errorf("got %q and %q, want two fresh ones", got, again)
 			}
 		})
@@ -50,12 +50,12 @@ func TestNew(t *testing.T) {
 func TestHTTP(t *testing.T) {
 	t.Parallel()
 	var seen string
-	h := requestid.HTTP(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = requestid.Of(r.Context()) }))
+	h := requestid.HTTP(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = r.Header.Get(requestid.Header) }))
 	r, w := httptest.NewRequest(http.MethodGet, "/", http.NoBody), httptest.NewRecorder()
 	r.Header.Set("x-request-id", "abc")
 	h.ServeHTTP(w, r)
 	if got := w.Header().Get("x-request-id"); got != "abc" || seen != "abc" {
-		t.Errorf("answered with %q, handled as %q", got, seen)
+		t.Errorf("answered with %q, passed on with %q", got, seen)
 	}
 }
 

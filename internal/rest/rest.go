@@ -17,6 +17,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/ratelimit"
+	"github.com/sellio/sellio-cart/internal/requestid"
 	"github.com/sellio/sellio-cart/internal/rest/oas"
 )
 
@@ -94,7 +95,8 @@ var noStore = []string{"no-store"}
 
 // ServeHTTP implements [http.Handler].
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), s.RequestTimeout)
+	ctx := requestid.With(r.Context(), r.Header.Get(requestid.Header))
+	ctx, cancel := context.WithTimeout(ctx, s.RequestTimeout)
 	defer cancel()
 	v := &visit{ResponseWriter: w, request: r, secure: s.SecureCookie}
 	if s.Logger.Enabled(ctx, slog.LevelDebug) {

@@ -2,10 +2,9 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"log/slog"
-	"slices"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/mem"
@@ -13,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
+	"github.com/sellio/sellio-cart/internal/cart"
 )
 
 var errUndecodable = status.Error(codes.InvalidArgument,
@@ -54,35 +54,10 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	return nil
 }
 
-// refusingUndecodable returns the service with methods that answer a message that cannot be decoded,
-// for example because a string is not UTF-8, with INVALID_ARGUMENT. Such a request, and one that is too large, passes
-// the interceptors like any other, which see it fail.
-func (s *Server) refusingUndecodable(desc grpc.ServiceDesc) *grpc.ServiceDesc {
-	desc.Methods = slices.Clone(desc.Methods)
-	for i, m := range desc.Methods {
-		desc.Methods[i].Handler = func(srv any, ctx context.Context, decode func(any) error, mw grpc.UnaryServerInterceptor) (any, error) {
-			var d decoded
-			return m.Handler(srv, ctx, func(in any) error {
-				d.msg = in
-				if err := decode(&d); err != nil {
-					d.err = err
-				}
-				return nil
-			}, func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-				if d.err != nil {
-					next = func(ctx context.Context, _ any) (any, error) { return nil, s.notDecoded(ctx, info.FullMethod, d.err) }
-				}
-				return mw(ctx, req, info, next)
-			})
-		}
-	}
-	return &desc
-}
-
-// notDecoded returns the status of a request whose message could not be had.
+// notDecoded returns why a request is not served whose message was not taken, or could not be had.
 func (s *Server) notDecoded(ctx context.Context, method string, err error) error {
-	if _, ok := status.FromError(err); ok {
-		return err // the library's own, such as that the message is too large
+	if _, ok := status.FromError(err); ok || errors.Is(err, cart.ErrOverloaded) {
+		return err // a status is the library's own, such as that the message is too large
 	}
 	s.log.DebugContext(ctx, "A gRPC request cannot be decoded.", slog.String("method", method), slog.Any("error", err))
 	return errUndecodable

@@ -15,36 +15,38 @@ import (
 	"github.com/sellio/sellio-cart/internal/requestid"
 )
 
-// identify gives a unary request its id.
-func (s *Server) identify(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	return next(s.withID(ctx), req)
-}
-
-// withID returns the context with the id of the request, and shows the id to the client.
-func (s *Server) withID(ctx context.Context) context.Context {
+// withID returns the context with the id of the request, and whether that is a fresh one.
+func withID(ctx context.Context) (_ context.Context, fresh bool) {
 	first := func(key string) string {
 		if values := metadata.ValueFromIncomingContext(ctx, key); len(values) > 0 {
 			return values[0]
 		}
 		return ""
 	}
-	id := requestid.New(first(requestid.Header), first("traceparent"))
-	ctx = requestid.With(ctx, id)
-	if err := grpc.SetHeader(ctx, metadata.Pairs(requestid.Header, id)); err != nil {
-		s.log.DebugContext(ctx, "The client is not shown the id of its gRPC request.", slog.Any("error", err))
-	}
-	return ctx
+	id, fresh := requestid.New(first(requestid.Header), first("traceparent"))
+	return requestid.With(ctx, id), fresh
 }
 
-// intercept stands around every unary request: it bounds the time, turns errors and panics into
+// showID shows the client the id of its request. That is left out where the id would lead nowhere, as no line of the log
+// has it: HPACK takes a header that is new each time into its table each time, which makes an answer a tenth dearer.
+func (s *Server) showID(ctx context.Context) {
+	if err := grpc.SetHeader(ctx, metadata.Pairs(requestid.Header, requestid.Of(ctx))); err != nil {
+		s.log.DebugContext(ctx, "The client is not shown the id of its gRPC request.", slog.Any("error", err))
+	}
+}
+
+// intercept stands around every unary request: it gives it an id, finds out who makes it, turns errors and panics into
 // statuses, and logs a line.
 func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	began := time.Now()
-	limited, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	resp, cause := s.call(limited, req, info.FullMethod, next)
+	ctx, fresh := withID(ctx)
+	resp, cause := s.call(ctx, req, info, next)
 	err := s.toStatus(ctx, info.FullMethod, cause)
-	if s.log.Enabled(ctx, slog.LevelDebug) {
+	logged := s.log.Enabled(ctx, slog.LevelDebug)
+	if logged || !fresh || err != nil {
+		s.showID(ctx)
+	}
+	if logged {
 		attrs := []slog.Attr{
 			slog.String("method", info.FullMethod),
 			slog.String("code", status.Code(err).String()),
@@ -58,33 +60,35 @@ func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerI
 	return resp, err
 }
 
-// authenticate finds out who makes a request of the cart service. Health and reflection are open to all.
-func (s *Server) authenticate(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	if _, guarded := info.Server.(*service); !guarded || s.auth == nil {
-		return next(ctx, req)
-	}
-	md, _ := metadata.FromIncomingContext(ctx)
-	caller, err := s.auth.Authenticate(ctx, md.Get("authorization"), func() string { return auth.HeldCookie(md.Get("cookie")) })
-	if err != nil {
-		return nil, err
-	}
-	return next(auth.With(ctx, caller), req)
-}
-
-// call runs the handler and makes an error of a panic.
-func (s *Server) call(ctx context.Context, req any, method string, next grpc.UnaryHandler) (resp any, err error) {
+// call runs the handler for a caller who may be known, and makes an error of a panic.
+func (s *Server) call(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			resp, err = nil, s.panicked(ctx, method, p)
+			resp, err = nil, s.panicked(ctx, info.FullMethod, p)
 		}
 	}()
+	// Health and reflection are open to all.
+	if _, guarded := info.Server.(*service); guarded && s.auth != nil {
+		md, _ := metadata.FromIncomingContext(ctx)
+		caller, err := s.auth.Authenticate(ctx, md.Get("authorization"), func() string { return auth.HeldCookie(md.Get("cookie")) })
+		if err != nil {
+			return nil, err
+		}
+		ctx = auth.With(ctx, caller)
+	}
 	return next(ctx, req)
 }
 
 // interceptStream stands around the streams of the health and reflection services. Those that wait, for
 // a change of health or for the next question, would hold up a shutdown, so they end when it begins.
 func (s *Server) interceptStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
-	ctx, cancel := context.WithCancel(s.withID(ss.Context()))
+	defer s.leave()
+	if err := s.enter(); err != nil {
+		return s.toStatus(ss.Context(), info.FullMethod, err)
+	}
+	ctx, _ := withID(ss.Context())
+	s.showID(ctx)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.stopping, cancel)()
 	defer func() {

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -49,17 +51,17 @@ type Carts interface {
 
 // Options are the settings of a [Server]. All up to MaxRequests must be set.
 type Options struct {
-	RequestTimeout time.Duration // for one request; a client may ask for less
+	RequestTimeout time.Duration // for one request, from its headers to its answer; a client may ask for less
 	Logger         *slog.Logger
-	ClientTimeout  time.Duration // for a client to introduce itself, and to send a request
+	ClientTimeout  time.Duration // for a client to introduce itself
 	IdleTimeout    time.Duration // after which a connection without requests is ended
 	MaxRequests    int           // under way at once; further ones are refused
 
 	Auth  *auth.Authenticator // nil: every caller is trusted
 	Limit *ratelimit.Limiter  // of creating carts
 	TLS   *tls.Config         // without it the server speaks in the clear
-	// ServerOptions are more options of the library, and may be left out. Unary interceptors among them see the
-	// request's id, and stand around all else that the server does.
+	// ServerOptions are more options of the library, and may be left out. Unary interceptors among them stand around
+	// all else that the server does.
 	ServerOptions []grpc.ServerOption
 }
 
@@ -70,7 +72,9 @@ type Server struct {
 	timeout  time.Duration
 	log      *slog.Logger
 	auth     *auth.Authenticator
-	limit    gate
+	unary    map[string]bool // the full names of methods that have one answer
+	most     int64           // requests that may be under way at once
+	underWay atomic.Int64
 	unsent   unsent
 	stopping context.Context // ends when Shutdown begins
 	stop     context.CancelFunc
@@ -78,24 +82,27 @@ type Server struct {
 
 // New returns a server that is ready to serve.
 func New(carts Carts, o Options) *Server {
-	s := &Server{health: health.NewServer(), timeout: o.RequestTimeout, log: o.Logger, auth: o.Auth}
-	s.limit.most, s.limit.timeout = int64(o.MaxRequests), o.ClientTimeout+o.RequestTimeout
-	s.limit.refusal = s.toStatus(context.Background(), "", cart.ErrOverloaded)
+	s := &Server{
+		health: health.NewServer(), timeout: o.RequestTimeout, log: o.Logger, auth: o.Auth,
+		unary: make(map[string]bool), most: int64(o.MaxRequests),
+	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	secure := insecure.NewCredentials()
 	if o.TLS != nil {
 		secure = credentials.NewTLS(o.TLS)
 	}
-	opts := append([]grpc.ServerOption{grpc.ChainUnaryInterceptor(s.identify)}, o.ServerOptions...)
-	s.grpc = grpc.NewServer(append(opts,
+	s.grpc = grpc.NewServer(append(slices.Clone(o.ServerOptions),
 		grpc.Creds(secure),
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name), &s.unsent}),
-		grpc.ChainUnaryInterceptor(s.intercept, s.authenticate), // who is refused is answered by intercept
+		grpc.ChainUnaryInterceptor(s.intercept),
 		grpc.StreamInterceptor(s.interceptStream),
 		grpc.MaxRecvMsgSize(maxRequestBytes),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.MaxConcurrentStreams(maxStreams),
-		grpc.InTapHandle(s.limit.admit),
+		grpc.InTapHandle(s.limitTime),
+		// Requests are small. Windows that grow with the line would take a ping every few requests to measure it.
+		grpc.StaticStreamWindowSize(maxRequestBytes),
+		grpc.StaticConnWindowSize(maxRequestBytes),
 		grpc.ConnectionTimeout(o.ClientTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPingInterval, PermitWithoutStream: true}),
 		// Connections end now and then, so that clients find servers that were added; sooner where they
@@ -108,8 +115,8 @@ func New(carts Carts, o Options) *Server {
 			Timeout:               20 * time.Second,
 		}),
 	)...)
-	s.grpc.RegisterService(s.refusingUndecodable(cartv1.CartService_ServiceDesc), &service{carts: carts, limit: o.Limit, unsent: &s.unsent})
-	healthv1.RegisterHealthServer(s.grpc, s.health)
+	s.register(cartv1.CartService_ServiceDesc, &service{carts: carts, limit: o.Limit, unsent: &s.unsent})
+	s.register(healthv1.Health_ServiceDesc, s.health)
 	s.SetReady(true)
 	reflection.Register(s.grpc)
 	return s

@@ -22,7 +22,6 @@ import (
 
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
 	"github.com/sellio/sellio-cart/internal/cart"
-	"github.com/sellio/sellio-cart/internal/requestid"
 )
 
 // rawCodec sends bytes as they are.
@@ -66,16 +65,12 @@ func TestRequestTooLarge(t *testing.T) {
 	}
 }
 
-// TestInterceptorsSeeRefusedMessages checks that requests whose message never arrives are counted and traced like others,
-// and have an id.
+// TestInterceptorsSeeRefusedMessages checks that requests whose message is of no use are counted like others, and have an id.
 func TestInterceptorsSeeRefusedMessages(t *testing.T) {
 	seen := make(chan codes.Code, 1)
 	_, conn := serve(t, always(sample()), Options{ServerOptions: []grpc.ServerOption{grpc.ChainUnaryInterceptor(
 		func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 			resp, err := next(ctx, req)
-			if requestid.Of(ctx) != "abc" {
-				t.Errorf("the id is %q", requestid.Of(ctx))
-			}
 			seen <- status.Code(err)
 			return resp, err
 		})}})
@@ -92,6 +87,83 @@ func TestInterceptorsSeeRefusedMessages(t *testing.T) {
 		}
 		if got := <-seen; got != want {
 			t.Errorf("interceptors saw %v, want %v", got, want)
+		}
+	}
+}
+
+// TestIDs checks when the client of a request is shown its id.
+func TestIDs(t *testing.T) {
+	_, conn := serve(t, always(sample()), Options{})
+	_, badConn := serve(t, failing(cart.ErrNotFound), Options{})
+	const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	for name, tt := range map[string]struct {
+		conn   *grpc.ClientConn
+		brings []string
+		want   func(id string) bool
+	}{
+		"brought":          {conn, []string{"x-request-id", "abc"}, func(id string) bool { return id == "abc" }},
+		"traced":           {conn, []string{"traceparent", traceparent}, func(id string) bool { return id == traceparent[3:35] }},
+		"fresh":            {conn, nil, func(id string) bool { return id == "" }},
+		"fresh, failing":   {badConn, nil, func(id string) bool { return len(id) > 20 }},
+		"brought, failing": {badConn, []string{"x-request-id", "abc"}, func(id string) bool { return id == "abc" }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var header metadata.MD
+			ctx := metadata.AppendToOutgoingContext(t.Context(), tt.brings...)
+			_, _ = cartv1.NewCartServiceClient(tt.conn).GetCart(ctx, &cartv1.GetCartRequest{CartId: 1}, grpc.Header(&header))
+			if ids := header.Get("x-request-id"); len(ids) > 1 || !tt.want(strings.Join(ids, "")) {
+				t.Errorf("shown %q", ids)
+			}
+		})
+	}
+}
+
+// TestMessageNeverComes checks that a request ends in time whose message stays out, and leaves its place to others.
+func TestMessageNeverComes(t *testing.T) {
+	_, conn := serve(t, always(sample()), Options{RequestTimeout: 50 * time.Millisecond, MaxRequests: 1})
+	for _, method := range []string{cartv1.CartService_GetCart_FullMethodName, healthv1.Health_Check_FullMethodName} {
+		for range 2 {
+			stream, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true}, method)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := stream.RecvMsg(new(cartv1.CartResponse)); status.Code(err) != codes.DeadlineExceeded {
+				t.Errorf("%s: got %v, want DeadlineExceeded", method, err)
+			}
+		}
+	}
+}
+
+// TestStreamsTakePlaces has a stream that lasts take the only place that there is.
+func TestStreamsTakePlaces(t *testing.T) {
+	_, conn := serve(t, always(sample()), Options{MaxRequests: 1})
+	watch := func(ctx context.Context) error {
+		t.Helper()
+		stream, err := healthv1.NewHealthClient(conn).Watch(ctx, &healthv1.HealthCheckRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = stream.Recv()
+		return err
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	if err := watch(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := watch(t.Context()); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("another stream: got %v, want ResourceExhausted", err)
+	}
+	get := func() error {
+		_, err := cartv1.NewCartServiceClient(conn).GetCart(t.Context(), &cartv1.GetCartRequest{CartId: 1})
+		return err
+	}
+	if err := get(); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("a request: got %v, want ResourceExhausted", err)
+	}
+	leave()
+	for err := get(); err != nil; err = get() { // the server takes a moment to hear of it
+		if status.Code(err) != codes.ResourceExhausted {
+			t.Fatal(err)
 		}
 	}
 }

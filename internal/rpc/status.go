@@ -42,7 +42,7 @@ func (s *Server) toStatus(ctx context.Context, method string, err error) error {
 		return nil
 	}
 	// Only where the caller's own time is over: that the service's is, is an outage.
-	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
+	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) && !errors.Is(context.Cause(ctx), errTimeout) {
 		return status.FromContextError(ended).Err()
 	}
 	e, ok := errors.AsType[*cart.Error](err)

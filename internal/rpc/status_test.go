@@ -77,7 +77,7 @@ func TestStatusCodes(t *testing.T) {
 
 // TestEndedRequests is about errors that come of the caller's own context.
 func TestEndedRequests(t *testing.T) {
-	s := New(nil, Options{Logger: discard})
+	s, _ := serve(t, failing(nil), Options{})
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	late, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
