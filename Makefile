@@ -71,7 +71,7 @@ bench-quick: bin/bench ## Measure the core in under two minutes
 bench-overload: bin/bench ## Ask for ten times as much as the service can do
 	bin/bench -overload
 
-bench-against: bin/bench ## Compare with the service of another revision, REVISION=HEAD~1 (about 3 minutes)
+bench-against: bin/bench ## Compare with the service of another revision, REVISION=HEAD~1 (about 4 minutes)
 	bin/bench -against "$(REVISION)"
 
 bin/bench: # Go knows what has changed

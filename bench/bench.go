@@ -121,18 +121,20 @@ func (b *bench) core(ctx context.Context) error {
 	if b.results.StartMS, err = startTimes(ctx, b.binary, b.dir, url, 5); err != nil {
 		return err
 	}
-	static, err := startStatic(ctx, s.lines)
-	if err != nil {
-		return err
-	}
-	b.closers = append(b.closers, static.stop)
-	steps := b.coreSteps(s, static)
+	steps := b.coreSteps(s)
 	if b.plan.Full {
+		static, err := startStatic(ctx, s.lines)
+		if err != nil {
+			return err
+		}
+		b.closers = append(b.closers, static.stop)
 		away, err := b.remoteSite(ctx, s, time.Millisecond)
 		if err != nil {
 			return err
 		}
-		steps = append(steps, b.rest(away, restGet, 256, 0), b.rest(away, restItem, 256, 0))
+		steps = append(steps, b.rest(s, restItem, 64, 16),
+			b.static(s, static.rest, 64), b.static(s, static.rest, 256), b.staticRPC(s, static.grpc, 64),
+			b.rest(away, restGet, 256, 0), b.rest(away, restItem, 256, 0))
 	}
 	// Nothing is counted before caches are warm and plans are made.
 	for _, warm := range []step{b.rest(s, restGet, 64, 0), b.rest(s, restItem, 64, 0)} {
@@ -150,7 +152,7 @@ func (b *bench) core(ctx context.Context) error {
 	}, b.tidy(s))
 }
 
-func (b *bench) coreSteps(s *site, static *staticServer) []step {
+func (b *bench) coreSteps(s *site) []step {
 	connections, loads := []int{1, 64, 256}, []string{restGet, restItem}
 	callers, calls := []int{64}, []string{rpcGet, rpcItem}
 	if b.plan.Full {
@@ -173,12 +175,7 @@ func (b *bench) coreSteps(s *site, static *staticServer) []step {
 			steps = append(steps, b.rpc(s, load, n))
 		}
 	}
-	steps = append(steps, b.rest(s, restItem, 64, 1))
-	if !b.plan.Full {
-		return steps
-	}
-	return append(steps, b.rest(s, restItem, 64, 16),
-		b.static(s, static.rest, 64), b.static(s, static.rest, 256), b.staticRPC(s, static.grpc, 64))
+	return append(steps, b.rest(s, restItem, 64, 1))
 }
 
 // growth measures with more carts, and with longer ones.

@@ -40,7 +40,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	root := flags.String("root", ".", "the repository")
 	quick := flags.Bool("quick", false, "measure the core only, in under two minutes")
 	overload := flags.Bool("overload", false, "measure an overload only, in under a minute")
-	against := flags.String("against", "", "compare with the service of this revision only, in about three minutes")
+	against := flags.String("against", "", "compare with the service of this revision only, in about four minutes")
 	report := flags.Bool("report", false, "measure nothing: write BENCHMARKS.md anew from the results of the last full run")
 	rounds := flags.Int("rounds", 0, "rounds of each measurement (3)")
 	seconds := flags.Int("seconds", 0, "seconds of each measurement (quick 2, full 3)")
@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		name = "overload.json"
 	}
 	if *against != "" {
-		plan.Full, plan.Against, plan.Rounds, plan.Seconds = false, *against, 16, 1
+		plan.Full, plan.Against, plan.Rounds, plan.Seconds = false, *against, 24, 1
 		name = "against.json"
 	}
 	if *rounds > 0 {
