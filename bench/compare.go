@@ -28,15 +28,13 @@ func (b *bench) compare(ctx context.Context) error {
 		return err
 	}
 	b.log.Print("building the service of ", b.plan.Against)
-	theirs := *ours
-	theirs.kind += ", " + b.plan.Against
-	other := *b
-	if other.binary, err = build(ctx, root, root); err != nil {
+	program, err := build(ctx, root, root)
+	if err != nil {
 		return err
 	}
-	err = other.serve(ctx, &theirs, b.server.url(b.server.address(), theirs.database))
-	b.closers = other.closers
-	if err != nil {
+	theirs := *ours
+	theirs.kind += ", " + b.plan.Against
+	if err := b.serve(ctx, &theirs, program, b.server.url(b.server.address(), theirs.database)); err != nil {
 		return err
 	}
 	var steps []step

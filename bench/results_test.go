@@ -120,6 +120,30 @@ func TestMarkdown(t *testing.T) {
 	}
 }
 
+func TestComparison(t *testing.T) {
+	t.Parallel()
+	r := &Results{Plan: Plan{Carts: 100, Lines: 5, Against: "old"}, Machine: Machine{Revision: "new"}}
+	for database, rounds := range map[string][]Sample{
+		"PostgreSQL":      {{Rate: 30, CPU: 2, Requests: 10}, {Rate: 10, CPU: 1, Requests: 10}},
+		"PostgreSQL, old": {{Rate: 15, CPU: 1, Requests: 10}, {Rate: 10, CPU: 1, Requests: 5}},
+	} {
+		r.Series = append(r.Series, Series{Key{Database: database, Carts: 100, Lines: 5, Load: rpcGet, Clients: comparedClients}, rounds})
+	}
+	var out strings.Builder
+	if err := r.printComparison(&out); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"gRPC", "GetCart,", "64", "clients", "1.500", "1.000–2.000", "1.250", "0.500–2.000"}
+	for line := range strings.Lines(out.String()) {
+		if got := strings.Fields(line); got[0] == "gRPC" && got[1] == "GetCart," && !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if !strings.HasPrefix(out.String(), "new / old") {
+		t.Errorf("no revisions at the top of:\n%s", out.String())
+	}
+}
+
 func TestPlots(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

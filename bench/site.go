@@ -175,7 +175,7 @@ func (b *bench) postgresSite(ctx context.Context, part string, carts, lines int)
 	if err := fillPostgres(ctx, b.server, b.binary, b.dir, s.database, carts, lines); err != nil {
 		return nil, err
 	}
-	return s, b.serve(ctx, s, b.server.url(b.server.address(), s.database))
+	return s, b.serve(ctx, s, b.binary, b.server.url(b.server.address(), s.database))
 }
 
 // remoteSite starts a service that has a round trip of that length to the database of another one.
@@ -187,7 +187,7 @@ func (b *bench) remoteSite(ctx context.Context, of *site, away time.Duration) (*
 	b.closers = append(b.closers, p.close)
 	s := *of
 	s.kind = fmt.Sprintf("PostgreSQL, %d ms away", away.Milliseconds())
-	return &s, b.serve(ctx, &s, b.server.url(p.address(), s.database))
+	return &s, b.serve(ctx, &s, b.binary, b.server.url(p.address(), s.database))
 }
 
 func (b *bench) sqliteSite(ctx context.Context, carts, lines int) (*site, error) {
@@ -197,11 +197,12 @@ func (b *bench) sqliteSite(ctx context.Context, carts, lines int) (*site, error)
 		return nil, err
 	}
 	s := &site{kind: "SQLite", carts: carts, lines: lines}
-	return s, b.serve(ctx, s, url)
+	return s, b.serve(ctx, s, b.binary, url)
 }
 
-func (b *bench) serve(ctx context.Context, s *site, url string) (err error) {
-	if s.service, err = startService(ctx, b.binary, b.dir, url); err != nil {
+// serve starts the program for a site.
+func (b *bench) serve(ctx context.Context, s *site, program, url string) (err error) {
+	if s.service, err = startService(ctx, program, b.dir, url); err != nil {
 		return err
 	}
 	b.closers = append(b.closers, s.service.stop)
