@@ -94,6 +94,7 @@ func TestObserverHearsOfBatches(t *testing.T) {
 		if _, err := s.List(t.Context(), cart.Listing{UserID: 1, Limit: 1}); err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait() // the caller is answered before the observer hears
 		if _, err := s.GetMany(t.Context(), []int64{1}); err != nil {
 			t.Fatal(err)
 		}

@@ -122,13 +122,17 @@ func TestIDs(t *testing.T) {
 func TestMessageNeverComes(t *testing.T) {
 	_, conn := serve(t, always(sample()), Options{RequestTimeout: 50 * time.Millisecond, MaxRequests: 1})
 	for _, method := range []string{cartv1.CartService_GetCart_FullMethodName, healthv1.Health_Check_FullMethodName} {
-		for range 2 {
+		for ended := 0; ended < 2; {
 			stream, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true}, method)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := stream.RecvMsg(new(cartv1.CartResponse)); status.Code(err) != codes.DeadlineExceeded {
-				t.Errorf("%s: got %v, want DeadlineExceeded", method, err)
+			switch err := stream.RecvMsg(new(cartv1.CartResponse)); status.Code(err) {
+			case codes.DeadlineExceeded:
+				ended++
+			case codes.ResourceExhausted: // the library answers a moment before the request before it has left
+			default:
+				t.Fatalf("%s: got %v, want DeadlineExceeded", method, err)
 			}
 		}
 	}
