@@ -64,7 +64,7 @@ func serveStatic(lines int, stdin io.Reader, stdout io.Writer) error {
 
 // static only has one cart to show.
 type static struct {
-	rest.Carts
+	cart.Service
 	cart *cart.Cart
 }
 

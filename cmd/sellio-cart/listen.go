@@ -15,6 +15,7 @@ import (
 
 	"github.com/sellio/sellio-cart/api"
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
+	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/connlimit"
 	"github.com/sellio/sellio-cart/internal/docsui"
 	"github.com/sellio/sellio-cart/internal/requestid"
@@ -24,7 +25,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/tlsfiles"
 )
 
-func (s *service) serveRPC(ctx context.Context, carts rpc.Carts) (addr string, err error) {
+func (s *service) serveRPC(ctx context.Context, carts cart.Service) (addr string, err error) {
 	secure, err := s.tlsConfig(s.cfg.GRPCClientCAFile, "h2")
 	if err != nil {
 		return "", err
@@ -50,7 +51,7 @@ func (s *service) serveRPC(ctx context.Context, carts rpc.Carts) (addr string, e
 	return addr, nil
 }
 
-func (s *service) serveREST(ctx context.Context, carts rest.Carts) (addr string, err error) {
+func (s *service) serveREST(ctx context.Context, carts cart.Service) (addr string, err error) {
 	mux := http.NewServeMux()
 	if s.cfg.DocsEnabled {
 		docs, err := docsui.Handler(api.OpenAPI)

@@ -7,29 +7,17 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// Carts does what requests ask for, as the transports need it.
-type Carts interface {
-	// Do runs a valid command and returns the cart as the command left it.
-	Do(ctx context.Context, cmd cart.Command) (*cart.Cart, error)
-	// Get returns the cart if it has lines, and otherwise [cart.ErrNotFound].
-	Get(ctx context.Context, ref cart.Ref) (*cart.Cart, error)
-	// GetMany returns the carts with these ids that have lines, in the order asked.
-	GetMany(ctx context.Context, ids []int64) ([]*cart.Cart, error)
-	// List returns carts of a user that have lines, newest id first.
-	List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error)
-}
-
 // Guard lets each caller reach the carts that are theirs, and services all. A cart of somebody else is like one that
 // does not exist; who names an owner that they are not gets CodeForbidden. A context without a caller gets
 // CodeUnauthenticated, so a way in that forgets to authenticate leads nowhere.
 type Guard struct {
-	carts Carts
+	carts cart.Service
 }
 
 // NewGuard returns a guard in front of the carts.
-func NewGuard(carts Carts) *Guard { return &Guard{carts: carts} }
+func NewGuard(carts cart.Service) *Guard { return &Guard{carts: carts} }
 
-// Do implements [Carts].
+// Do implements [cart.Service].
 func (g *Guard) Do(ctx context.Context, cmd cart.Command) (*cart.Cart, error) {
 	c := CallerOf(ctx)
 	ref := cmd.Ref()
@@ -42,7 +30,7 @@ func (g *Guard) Do(ctx context.Context, cmd cart.Command) (*cart.Cart, error) {
 	return g.carts.Do(ctx, cmd)
 }
 
-// Get implements [Carts].
+// Get implements [cart.Service].
 func (g *Guard) Get(ctx context.Context, ref cart.Ref) (*cart.Cart, error) {
 	c := CallerOf(ctx)
 	if err := c.mayName(ref); err != nil {
@@ -55,7 +43,7 @@ func (g *Guard) Get(ctx context.Context, ref cart.Ref) (*cart.Cart, error) {
 	return found, err
 }
 
-// GetMany implements [Carts].
+// GetMany implements [cart.Service].
 func (g *Guard) GetMany(ctx context.Context, ids []int64) ([]*cart.Cart, error) {
 	c := CallerOf(ctx)
 	if c == (Caller{}) {
@@ -65,7 +53,7 @@ func (g *Guard) GetMany(ctx context.Context, ids []int64) ([]*cart.Cart, error) 
 	return slices.DeleteFunc(found, func(f *cart.Cart) bool { return !c.owns(f) }), err
 }
 
-// List implements [Carts].
+// List implements [cart.Service].
 func (g *Guard) List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error) {
 	if err := CallerOf(ctx).mayName(cart.Ref{Owner: cart.User(l.UserID)}); err != nil {
 		return nil, err

@@ -24,14 +24,14 @@ func TestStoreBehindPgBouncer(t *testing.T) {
 
 func TestCommandsOneByOne(t *testing.T) {
 	t.Parallel()
-	storetest.RunCommands(t, suiteDatabase("", func(_ testing.TB, s *postgres.Store) storetest.Service {
+	storetest.RunCommands(t, suiteDatabase("", func(_ testing.TB, s *postgres.Store) cart.Service {
 		return storetest.OneByOne{Store: s}
 	}))
 }
 
 func TestCommandsThroughGroupCommit(t *testing.T) {
 	t.Parallel()
-	storetest.RunCommands(t, suiteDatabase("", func(t testing.TB, s *postgres.Store) storetest.Service {
+	storetest.RunCommands(t, suiteDatabase("", func(t testing.TB, s *postgres.Store) cart.Service {
 		return service(t, s)
 	}))
 }

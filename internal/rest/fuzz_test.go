@@ -1,48 +1,14 @@
 package rest_test
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/storetest"
 )
-
-// ruledCarts has one cart, and does to it what it is asked for as the rules have it. What should not have got so far is
-// no error of the domain, and so a bug.
-type ruledCarts struct{}
-
-func (ruledCarts) Do(_ context.Context, cmd cart.Command) (*cart.Cart, error) {
-	if err := cmd.Validate(); err != nil {
-		return nil, errors.New("a command that is not valid: " + err.Error())
-	}
-	return cmd.Apply(stored())
-}
-
-func (ruledCarts) Get(_ context.Context, ref cart.Ref) (*cart.Cart, error) {
-	if ref.ID < 0 || ref.ID == 0 && (ref.CompanyID <= 0 || ref.Owner.IsNobody()) {
-		return nil, errors.New("a ref that names nothing")
-	}
-	return stored(), nil
-}
-
-func (ruledCarts) GetMany(_ context.Context, ids []int64) ([]*cart.Cart, error) {
-	if len(ids) > cart.MaxCartsAsked {
-		return nil, errors.New("too many ids")
-	}
-	return []*cart.Cart{stored()}, nil
-}
-
-func (ruledCarts) List(_ context.Context, l cart.Listing) ([]*cart.Cart, error) {
-	if err := l.Validate(); err != nil {
-		return nil, errors.New("a listing that is not valid: " + err.Error())
-	}
-	return []*cart.Cart{stored()}, nil
-}
 
 // Nothing that a client sends is answered with 500, with what is not JSON, or with a problem that names nothing.
 func FuzzRequest(f *testing.F) {
@@ -58,7 +24,7 @@ func FuzzRequest(f *testing.F) {
 			}
 		}
 	}
-	h := newHandler(ruledCarts{}, quiet())
+	h := newHandler(storetest.Ruled{Cart: stored}, quiet())
 	f.Fuzz(func(t *testing.T, method, path, query, cookie, body string) {
 		r := httptest.NewRequest(http.MethodGet, "/", strings.NewReader(body))
 		r.Method, r.URL.Path, r.URL.RawQuery = method, path, query
@@ -116,7 +82,7 @@ func FuzzBody(f *testing.F) {
 			}
 		}
 	}
-	h := newHandler(ruledCarts{}, quiet())
+	h := newHandler(storetest.Ruled{Cart: stored}, quiet())
 	f.Fuzz(func(t *testing.T, index uint8, contentType, body string) {
 		op := bodies[int(index)%len(bodies)]
 		r := httptest.NewRequest(op.method, op.path, strings.NewReader(body))

@@ -13,7 +13,7 @@ import (
 // handler implements the operations of api/openapi.yaml. What it gets has passed the checks that the
 // document states.
 type handler struct {
-	carts   Carts
+	carts   cart.Service
 	version string
 	auth    *auth.Authenticator // see [Options]
 	ready   func() error

@@ -24,18 +24,6 @@ import (
 // maxBody is the size of the largest body taken, in bytes.
 const maxBody = 64 << 10
 
-// Carts does what requests ask for. Its errors are of type [*cart.Error]; others are answered with 500.
-type Carts interface {
-	// Do runs a valid command and returns the cart as the command left it.
-	Do(ctx context.Context, cmd cart.Command) (*cart.Cart, error)
-	// Get returns the cart if it has lines, and otherwise [cart.ErrNotFound].
-	Get(ctx context.Context, ref cart.Ref) (*cart.Cart, error)
-	// GetMany returns the carts with these ids that have lines, in the order asked.
-	GetMany(ctx context.Context, ids []int64) ([]*cart.Cart, error)
-	// List returns carts of a user that have lines, newest id first.
-	List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error)
-}
-
 // Options say how requests are served. All up to MaxRequests must be set.
 type Options struct {
 	Logger         *slog.Logger
@@ -53,7 +41,7 @@ type Options struct {
 
 // New returns the handler of all paths in api/openapi.yaml. It answers any other path with 404. [requestid.HTTP] must
 // stand before it.
-func New(carts Carts, o Options) http.Handler {
+func New(carts cart.Service, o Options) http.Handler {
 	s := &server{Options: o}
 	h := &handler{carts: carts, version: o.Version, auth: o.Auth, ready: o.Ready, limit: o.Limit, proxies: o.TrustedProxies}
 	routes, err := oas.NewServer(

@@ -85,7 +85,7 @@ func (f *fakeCarts) asked() []any {
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-func newHandler(carts rest.Carts, log *slog.Logger) http.Handler {
+func newHandler(carts cart.Service, log *slog.Logger) http.Handler {
 	return requestid.HTTP(rest.New(carts, rest.Options{
 		Logger: slog.New(requestid.LogHandler(log.Handler())), SecureCookie: true, RequestTimeout: time.Minute, Version: "1.2.3",
 		Ready: func() error { return nil }, MaxRequests: 100,

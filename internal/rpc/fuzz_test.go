@@ -1,8 +1,6 @@
 package rpc
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -17,40 +15,8 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
-	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/storetest"
 )
-
-// ruled has one cart, and does to it what it is asked for as the rules have it. What should not have got so far is no
-// error of the domain, and so a bug.
-type ruled struct{}
-
-func (ruled) Do(_ context.Context, cmd cart.Command) (*cart.Cart, error) {
-	if err := cmd.Validate(); err != nil {
-		return nil, errors.New("a command that is not valid: " + err.Error())
-	}
-	return cmd.Apply(sample())
-}
-
-func (ruled) Get(_ context.Context, ref cart.Ref) (*cart.Cart, error) {
-	if ref.ID < 0 || ref.ID == 0 && (ref.CompanyID <= 0 || ref.Owner.IsNobody()) {
-		return nil, errors.New("a ref that names nothing")
-	}
-	return sample(), nil
-}
-
-func (ruled) GetMany(_ context.Context, ids []int64) ([]*cart.Cart, error) {
-	if len(ids) > cart.MaxCartsAsked {
-		return nil, errors.New("too many ids")
-	}
-	return []*cart.Cart{sample()}, nil
-}
-
-func (ruled) List(_ context.Context, l cart.Listing) ([]*cart.Cart, error) {
-	if err := l.Validate(); err != nil {
-		return nil, errors.New("a listing that is not valid: " + err.Error())
-	}
-	return []*cart.Cart{sample()}, nil
-}
 
 // Whatever bytes a client sends to whatever method, it is served, or told what is wrong with them.
 func FuzzMessage(f *testing.F) {
@@ -64,7 +30,7 @@ func FuzzMessage(f *testing.F) {
 			f.Add(uint8(i), raw)
 		}
 	}
-	_, conn := serve(f, ruled{}, Options{})
+	_, conn := serve(f, storetest.Ruled{Cart: sample}, Options{})
 	raw := grpc.ForceCodecV2(rawCodec{encoding.GetCodecV2(protocodec.Name)})
 	expected := []codes.Code{codes.OK, codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition, codes.ResourceExhausted}
 	f.Fuzz(func(t *testing.T, index uint8, message []byte) {

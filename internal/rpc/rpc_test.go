@@ -64,7 +64,7 @@ func failing(err error) *fake {
 var discard = slog.New(slog.DiscardHandler)
 
 // serve starts a server for the test and returns it with a connection to it.
-func serve(t testing.TB, carts Carts, o Options, dial ...grpc.DialOption) (*Server, *grpc.ClientConn) {
+func serve(t testing.TB, carts cart.Service, o Options, dial ...grpc.DialOption) (*Server, *grpc.ClientConn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -110,7 +110,7 @@ func serve(t testing.TB, carts Carts, o Options, dial ...grpc.DialOption) (*Serv
 }
 
 // client starts a server for the test and returns a client of it.
-func client(t *testing.T, carts Carts, o Options) cartv1.CartServiceClient {
+func client(t *testing.T, carts cart.Service, o Options) cartv1.CartServiceClient {
 	t.Helper()
 	_, conn := serve(t, carts, o)
 	return cartv1.NewCartServiceClient(conn)

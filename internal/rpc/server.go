@@ -37,18 +37,6 @@ const (
 	minPingInterval = 10 * time.Second
 )
 
-// Carts is what the server needs of the service behind it. It gets valid input only.
-type Carts interface {
-	// Do runs a command and returns the cart as the command left it.
-	Do(ctx context.Context, cmd cart.Command) (*cart.Cart, error)
-	// Get returns the cart if it has lines.
-	Get(ctx context.Context, ref cart.Ref) (*cart.Cart, error)
-	// GetMany returns the carts with these ids that have lines, in the order asked.
-	GetMany(ctx context.Context, ids []int64) ([]*cart.Cart, error)
-	// List returns carts of a user that have lines, newest id first.
-	List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error)
-}
-
 // Options are the settings of a [Server]. All up to MaxRequests must be set.
 type Options struct {
 	RequestTimeout time.Duration // for one request, from its headers to its answer; a client may ask for less
@@ -81,7 +69,7 @@ type Server struct {
 }
 
 // New returns a server that is ready to serve.
-func New(carts Carts, o Options) *Server {
+func New(carts cart.Service, o Options) *Server {
 	s := &Server{
 		health: health.NewServer(), timeout: o.RequestTimeout, log: o.Logger, auth: o.Auth,
 		unary: make(map[string]bool), most: int64(o.MaxRequests),

@@ -14,7 +14,7 @@ import (
 type service struct {
 	cartv1.UnsafeCartServiceServer // so that a method without an implementation does not compile
 
-	carts  Carts
+	carts  cart.Service
 	limit  *ratelimit.Limiter
 	unsent *unsent
 }

@@ -22,14 +22,14 @@ func TestStore(t *testing.T) {
 
 func TestCommandsOneByOne(t *testing.T) {
 	t.Parallel()
-	storetest.RunCommands(t, newDatabase(func(_ testing.TB, s *sqlite.Store) storetest.Service {
+	storetest.RunCommands(t, newDatabase(func(_ testing.TB, s *sqlite.Store) cart.Service {
 		return storetest.OneByOne{Store: s}
 	}))
 }
 
 func TestCommandsThroughGroupCommit(t *testing.T) {
 	t.Parallel()
-	storetest.RunCommands(t, newDatabase(func(t testing.TB, s *sqlite.Store) storetest.Service {
+	storetest.RunCommands(t, newDatabase(func(t testing.TB, s *sqlite.Store) cart.Service {
 		service := commit.New(s, commit.Options{
 			WriteLanes: 2, ReadLanes: 2, BatchSize: 64, QueueSize: 2000, Timeout: time.Minute,
 			Logger: slog.New(slog.DiscardHandler),

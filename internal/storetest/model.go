@@ -15,12 +15,12 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-var modelCases = []testCase[Service]{
+var modelCases = []testCase[cart.Service]{
 	{"model", runModel},
 }
 
 // runModel gives random commands to a service and to the model, and compares answers and carts.
-func runModel(t *testing.T, db Database[Service]) {
+func runModel(t *testing.T, db Database[cart.Service]) {
 	s := db.Open(t)
 	var runs atomic.Int64
 	rapid.Check(t, func(rt *rapid.T) {
@@ -210,7 +210,7 @@ func (m *model) shown(keep func(*cart.Cart) bool) []*cart.Cart {
 	return list
 }
 
-func (m *model) compareCarts(t *testing.T, rt *rapid.T, s Service) {
+func (m *model) compareCarts(t *testing.T, rt *rapid.T, s cart.Service) {
 	all := append(slices.Sorted(maps.Keys(m.carts)), m.gone...)
 	got, err := s.GetMany(t.Context(), all)
 	if err != nil {
@@ -219,7 +219,7 @@ func (m *model) compareCarts(t *testing.T, rt *rapid.T, s Service) {
 	compare(rt, "GetMany", got, m.shown(func(*cart.Cart) bool { return true }))
 }
 
-func (m *model) compareActive(t *testing.T, rt *rapid.T, s Service) {
+func (m *model) compareActive(t *testing.T, rt *rapid.T, s cart.Service) {
 	for _, company := range m.companies {
 		for _, owner := range m.owners {
 			want := m.active(company, owner)
@@ -235,7 +235,7 @@ func (m *model) compareActive(t *testing.T, rt *rapid.T, s Service) {
 	}
 }
 
-func (m *model) compareLists(t *testing.T, rt *rapid.T, s Service) {
+func (m *model) compareLists(t *testing.T, rt *rapid.T, s cart.Service) {
 	for _, owner := range m.owners[:2] {
 		for _, status := range []cart.Status{0, cart.Active, cart.Locked} {
 			want := m.shown(func(c *cart.Cart) bool {

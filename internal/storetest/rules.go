@@ -10,7 +10,7 @@ import (
 )
 
 // ruleCases are the rules of carts, as callers of commands see them.
-var ruleCases = []testCase[Service]{
+var ruleCases = []testCase[cart.Service]{
 	{"rules/owners", ruleOwners},
 	{"rules/nobody's cart is nobody's", ruleNobody},
 	{"rules/one ACTIVE cart", ruleOneActive},
@@ -34,7 +34,7 @@ func add(company int64, owner cart.Owner, line cart.Item) cart.AddItem {
 	return cart.AddItem{CompanyID: company, Owner: owner, Item: line}
 }
 
-func ruleOwners(t *testing.T, db Database[Service]) {
+func ruleOwners(t *testing.T, db Database[cart.Service]) {
 	s := db.Open(t)
 	seen := make(map[int64]bool)
 	for company := range int64(2) {
@@ -50,7 +50,7 @@ func ruleOwners(t *testing.T, db Database[Service]) {
 	}
 }
 
-func ruleNobody(t *testing.T, db Database[Service]) {
+func ruleNobody(t *testing.T, db Database[cart.Service]) {
 	s := db.Open(t)
 	id := db.Insert(t, cart.Cart{CompanyID: 1, Status: cart.Active, Items: items(2)})
 	hides(t, s, cart.ActiveOf(1, cart.Owner{}))
@@ -61,7 +61,7 @@ func ruleNobody(t *testing.T, db Database[Service]) {
 	shows(t, s, do(t, s, cart.SetQuantity{CartID: id, ProductID: 1, Quantity: 3}))
 }
 
-func ruleOneActive(t *testing.T, db Database[Service]) {
+func ruleOneActive(t *testing.T, db Database[cart.Service]) {
 	s := db.Open(t)
 	for _, owner := range []cart.Owner{cart.User(7), cart.Guest("g")} {
 		first := do(t, s, cart.Upsert{CompanyID: 1, Owner: owner})
@@ -78,7 +78,7 @@ func ruleOneActive(t *testing.T, db Database[Service]) {
 	}
 }
 
-func ruleReplaces(t *testing.T, db Database[Service]) {
+func ruleReplaces(t *testing.T, db Database[cart.Service]) {
 	s := db.Open(t)
 	for _, line := range items(3) {
 		do(t, s, add(1, cart.User(7), line))
@@ -97,7 +97,7 @@ func ruleReplaces(t *testing.T, db Database[Service]) {
 	shows(t, s, put)
 }
 
-func ruleRepeat(t *testing.T, db Database[Service]) {
+func ruleRepeat(t *testing.T, db Database[cart.Service]) {
 	s := db.Open(t)
 	c := do(t, s, add(1, cart.User(7), item(1, 2)))
 	for _, cmd := range []cart.Command{
@@ -112,7 +112,7 @@ func ruleRepeat(t *testing.T, db Database[Service]) {
 	}
 }
 
-func ruleTransitions(t *testing.T, db Database[Service]) {
+func ruleTransitions(t *testing.T, db Database[cart.Service]) {
 	s := db.Open(t)
 	all := []cart.Status{cart.Active, cart.Locked, cart.CheckedOut, cart.Cancelled}
 	allowed := map[cart.Status][]cart.Status{
@@ -143,7 +143,7 @@ func ruleTransitions(t *testing.T, db Database[Service]) {
 	}
 }
 
-func ruleRival(t *testing.T, db Database[Service]) {
+func ruleRival(t *testing.T, db Database[cart.Service]) {
 	s := db.Open(t)
 	for _, owner := range []cart.Owner{cart.User(7), cart.Guest("g")} {
 		locked := do(t, s, add(1, owner, item(1, 1)))
@@ -157,7 +157,7 @@ func ruleRival(t *testing.T, db Database[Service]) {
 	}
 }
 
-func ruleNotActive(t *testing.T, db Database[Service]) {
+func ruleNotActive(t *testing.T, db Database[cart.Service]) {
 	s := db.Open(t)
 	for i, status := range []cart.Status{cart.Locked, cart.CheckedOut, cart.Cancelled} {
 		c := do(t, s, add(int64(i)+1, cart.User(7), item(1, 2)))
@@ -175,7 +175,7 @@ func ruleNotActive(t *testing.T, db Database[Service]) {
 	}
 }
 
-func ruleEmptyStatus(t *testing.T, db Database[Service]) {
+func ruleEmptyStatus(t *testing.T, db Database[cart.Service]) {
 	s := db.Open(t)
 	c := do(t, s, cart.Upsert{CompanyID: 1, Owner: cart.User(7)})
 	for _, status := range []cart.Status{cart.Locked, cart.CheckedOut, cart.Cancelled} {
@@ -184,7 +184,7 @@ func ruleEmptyStatus(t *testing.T, db Database[Service]) {
 	same(t, do(t, s, cart.Upsert{CompanyID: 1, Owner: cart.User(7)}), c)
 }
 
-func ruleQuantity(t *testing.T, db Database[Service]) {
+func ruleQuantity(t *testing.T, db Database[cart.Service]) {
 	s := db.Open(t)
 	for _, line := range items(4) {
 		do(t, s, add(1, cart.User(7), line))
@@ -203,7 +203,7 @@ func ruleQuantity(t *testing.T, db Database[Service]) {
 	shows(t, s, c)
 }
 
-func ruleLastLine(t *testing.T, db Database[Service]) {
+func ruleLastLine(t *testing.T, db Database[cart.Service]) {
 	s := db.Open(t)
 	for _, remove := range []func(id int64) cart.Command{
 		func(id int64) cart.Command { return cart.RemoveItem{CartID: id, ProductID: 1} },
@@ -225,7 +225,7 @@ func ruleLastLine(t *testing.T, db Database[Service]) {
 	}
 }
 
-func ruleHidden(t *testing.T, db Database[Service]) {
+func ruleHidden(t *testing.T, db Database[cart.Service]) {
 	s := db.Open(t)
 	c := do(t, s, cart.Upsert{CompanyID: 1, Owner: cart.User(7)})
 	same(t, c, fresh(1, cart.User(7)), stamps)
@@ -241,7 +241,7 @@ func ruleHidden(t *testing.T, db Database[Service]) {
 	}
 }
 
-func ruleTotals(t *testing.T, db Database[Service]) {
+func ruleTotals(t *testing.T, db Database[cart.Service]) {
 	s := db.Open(t)
 	for n := range int64(3) {
 		do(t, s, add(1, cart.User(7), cart.Item{
@@ -255,7 +255,7 @@ func ruleTotals(t *testing.T, db Database[Service]) {
 	shows(t, s, c)
 }
 
-func ruleFull(t *testing.T, db Database[Service]) {
+func ruleFull(t *testing.T, db Database[cart.Service]) {
 	s := db.Open(t)
 	id := db.Insert(t, cart.Cart{CompanyID: 1, UserID: ptr[int64](7), Status: cart.Active, Items: items(cart.MaxLines - 1)})
 	c := do(t, s, add(1, cart.User(7), item(500, 1)))
@@ -271,7 +271,7 @@ func ruleFull(t *testing.T, db Database[Service]) {
 	shows(t, s, c)
 }
 
-func ruleNotFound(t *testing.T, db Database[Service]) {
+func ruleNotFound(t *testing.T, db Database[cart.Service]) {
 	s := db.Open(t)
 	c := do(t, s, add(1, cart.User(7), item(1, 1)))
 	for _, cmd := range []cart.Command{
@@ -290,7 +290,7 @@ func ruleNotFound(t *testing.T, db Database[Service]) {
 	shows(t, s, c)
 }
 
-func ruleGetMany(t *testing.T, db Database[Service]) {
+func ruleGetMany(t *testing.T, db Database[cart.Service]) {
 	s := db.Open(t)
 	a := do(t, s, add(1, cart.User(7), item(1, 1)))
 	b := do(t, s, add(2, cart.Guest("g"), item(1, 1)))
@@ -308,7 +308,7 @@ func ruleGetMany(t *testing.T, db Database[Service]) {
 }
 
 // A caller that has gone before the work begins leaves no trace.
-func ruleContext(t *testing.T, db Database[Service]) {
+func ruleContext(t *testing.T, db Database[cart.Service]) {
 	s := db.Open(t)
 	c := do(t, s, add(1, cart.User(7), item(1, 1)))
 	for _, cmd := range []cart.Command{

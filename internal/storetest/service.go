@@ -9,22 +9,13 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// Service runs commands and reads against a store. Get and GetMany show carts with lines only; GetMany
-// leaves out what there is not, and keeps the order asked for.
-type Service interface {
-	Do(ctx context.Context, cmd cart.Command) (*cart.Cart, error)
-	Get(ctx context.Context, ref cart.Ref) (*cart.Cart, error)
-	GetMany(ctx context.Context, ids []int64) ([]*cart.Cart, error)
-	List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error)
-}
-
 // RunCommands checks that services on the databases that newDatabase makes keep the rules of carts,
 // alone and with others at the same time.
-func RunCommands(t *testing.T, newDatabase func(t testing.TB) Database[Service]) {
+func RunCommands(t *testing.T, newDatabase func(t testing.TB) Database[cart.Service]) {
 	runCases(t, newDatabase, ruleCases, serviceRaceCases, modelCases)
 }
 
-// OneByOne is the plainest [Service]: each command is a Load and a Save of its own. It is what group
+// OneByOne is the plainest [cart.Service]: each command is a Load and a Save of its own. It is what group
 // commit must be equal to, and faster than.
 type OneByOne struct{ Store cart.Store }
 
@@ -55,7 +46,7 @@ func (o OneByOne) Do(ctx context.Context, cmd cart.Command) (*cart.Cart, error) 
 	}
 }
 
-// Get implements [Service].
+// Get implements [cart.Service].
 func (o OneByOne) Get(ctx context.Context, ref cart.Ref) (*cart.Cart, error) {
 	carts, err := o.Store.Load(ctx, []cart.Ref{ref})
 	if err != nil {
@@ -67,7 +58,7 @@ func (o OneByOne) Get(ctx context.Context, ref cart.Ref) (*cart.Cart, error) {
 	return carts[0], nil
 }
 
-// GetMany implements [Service].
+// GetMany implements [cart.Service].
 func (o OneByOne) GetMany(ctx context.Context, ids []int64) ([]*cart.Cart, error) {
 	refs := make([]cart.Ref, len(ids))
 	for i, id := range ids {
@@ -77,7 +68,7 @@ func (o OneByOne) GetMany(ctx context.Context, ids []int64) ([]*cart.Cart, error
 	return slices.DeleteFunc(carts, isEmpty), err
 }
 
-// List implements [Service].
+// List implements [cart.Service].
 func (o OneByOne) List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error) {
 	return o.Store.List(ctx, l)
 }
@@ -85,7 +76,7 @@ func (o OneByOne) List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error
 func isEmpty(c *cart.Cart) bool { return c == nil || len(c.Items) == 0 }
 
 // do runs a command that must succeed.
-func do(t testing.TB, s Service, cmd cart.Command) *cart.Cart {
+func do(t testing.TB, s cart.Service, cmd cart.Command) *cart.Cart {
 	t.Helper()
 	c, err := s.Do(t.Context(), cmd)
 	if err != nil {
@@ -95,7 +86,7 @@ func do(t testing.TB, s Service, cmd cart.Command) *cart.Cart {
 }
 
 // fails runs a command that must fail.
-func fails(t testing.TB, s Service, cmd cart.Command, want cart.Code) {
+func fails(t testing.TB, s cart.Service, cmd cart.Command, want cart.Code) {
 	t.Helper()
 	c, err := s.Do(t.Context(), cmd)
 	if err == nil {
@@ -107,7 +98,7 @@ func fails(t testing.TB, s Service, cmd cart.Command, want cart.Code) {
 }
 
 // shows checks that the cart can be read, by id and in the other ways there are, and is as given.
-func shows(t testing.TB, s Service, want *cart.Cart) {
+func shows(t testing.TB, s cart.Service, want *cart.Cart) {
 	t.Helper()
 	refs := []cart.Ref{cart.ByID(want.ID)}
 	if want.Status == cart.Active && !want.Owner().IsNobody() {
@@ -123,7 +114,7 @@ func shows(t testing.TB, s Service, want *cart.Cart) {
 }
 
 // hides checks that the ref shows nothing.
-func hides(t testing.TB, s Service, ref cart.Ref) {
+func hides(t testing.TB, s cart.Service, ref cart.Ref) {
 	t.Helper()
 	c, err := s.Get(t.Context(), ref)
 	if !errors.Is(err, cart.ErrNotFound) {

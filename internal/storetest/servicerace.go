@@ -8,7 +8,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-var serviceRaceCases = []testCase[Service]{
+var serviceRaceCases = []testCase[cart.Service]{
 	{"race/first lines of one cart", raceFirstLines},
 	{"race/upsert", raceUpsert},
 	{"race/no line is lost", raceNoLineLost},
@@ -16,8 +16,8 @@ var serviceRaceCases = []testCase[Service]{
 }
 
 // together runs f for each number below n at once, by turns on two services of one database.
-func together(t *testing.T, db Database[Service], n int, f func(n int, s Service)) {
-	services := []Service{db.Open(t), db.Open(t)}
+func together(t *testing.T, db Database[cart.Service], n int, f func(n int, s cart.Service)) {
+	services := []cart.Service{db.Open(t), db.Open(t)}
 	var wg sync.WaitGroup
 	start := make(chan struct{})
 	for i := range n {
@@ -31,7 +31,7 @@ func together(t *testing.T, db Database[Service], n int, f func(n int, s Service
 }
 
 // holds checks that the cart has exactly the products 1 to n, in any order.
-func holds(t *testing.T, s Service, ref cart.Ref, n int) {
+func holds(t *testing.T, s cart.Service, ref cart.Ref, n int) {
 	t.Helper()
 	c, err := s.Get(t.Context(), ref)
 	if err != nil {
@@ -48,10 +48,10 @@ func holds(t *testing.T, s Service, ref cart.Ref, n int) {
 }
 
 // raceFirstLines: 64 callers add a line each to a cart that does not exist yet.
-func raceFirstLines(t *testing.T, db Database[Service]) {
+func raceFirstLines(t *testing.T, db Database[cart.Service]) {
 	for _, owner := range []cart.Owner{cart.User(7), cart.Guest("g")} {
 		var carts [racers]int64
-		together(t, db, racers, func(n int, s Service) {
+		together(t, db, racers, func(n int, s cart.Service) {
 			c, err := s.Do(t.Context(), add(1, owner, item(int64(n)+1, 1)))
 			if err != nil {
 				t.Errorf("AddItem: %v", err)
@@ -66,10 +66,10 @@ func raceFirstLines(t *testing.T, db Database[Service]) {
 	}
 }
 
-func raceUpsert(t *testing.T, db Database[Service]) {
+func raceUpsert(t *testing.T, db Database[cart.Service]) {
 	for _, owner := range []cart.Owner{cart.User(7), cart.Guest("g")} {
 		var carts [racers]int64
-		together(t, db, racers, func(n int, s Service) {
+		together(t, db, racers, func(n int, s cart.Service) {
 			c, err := s.Do(t.Context(), cart.Upsert{CompanyID: 1, Owner: owner})
 			if err != nil {
 				t.Errorf("Upsert: %v", err)
@@ -84,9 +84,9 @@ func raceUpsert(t *testing.T, db Database[Service]) {
 }
 
 // raceNoLineLost: 1,000 callers share 16 carts; whoever got an answer finds the line in the cart.
-func raceNoLineLost(t *testing.T, db Database[Service]) {
+func raceNoLineLost(t *testing.T, db Database[cart.Service]) {
 	const callers, carts = 1000, 16
-	together(t, db, callers, func(n int, s Service) {
+	together(t, db, callers, func(n int, s cart.Service) {
 		line := item(int64(n/carts)+1, 1)
 		c, err := s.Do(t.Context(), add(int64(n%carts)+1, cart.User(7), line))
 		if err != nil {
@@ -106,9 +106,9 @@ func raceNoLineLost(t *testing.T, db Database[Service]) {
 
 // raceLastLine: carts are emptied, and so deleted, while others add to them; a line that was added
 // and not removed since must be there.
-func raceLastLine(t *testing.T, db Database[Service]) {
+func raceLastLine(t *testing.T, db Database[cart.Service]) {
 	owner := cart.User(7)
-	together(t, db, racers, func(n int, s Service) {
+	together(t, db, racers, func(n int, s cart.Service) {
 		c, err := s.Do(t.Context(), add(1, owner, item(int64(n)+1, 1)))
 		if err != nil {
 			t.Errorf("AddItem: %v", err)
