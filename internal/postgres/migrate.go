@@ -79,6 +79,11 @@ func checkSchema(ctx context.Context, pool *pgxpool.Pool) error {
 	if err != nil {
 		return err
 	}
+	return checkVersion(have)
+}
+
+// checkVersion returns a [*SchemaError] for a version that is too old.
+func checkVersion(have int64) error {
 	if have < schemaVersion {
 		return &SchemaError{Have: have, Need: schemaVersion}
 	}

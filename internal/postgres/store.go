@@ -86,8 +86,8 @@ func (s *Store) Ping(ctx context.Context) error {
 	if err := s.query(ctx, false, scan, statement{sql: schemaSQL}); err != nil {
 		return err
 	}
-	if have < schemaVersion {
-		return cart.Unavailable(&SchemaError{Have: have, Need: schemaVersion})
+	if err := checkVersion(have); err != nil {
+		return cart.Unavailable(err)
 	}
 	return nil
 }
