@@ -136,11 +136,8 @@ func (b *bench) core(ctx context.Context) error {
 			b.static(s, static.rest, 64), b.static(s, static.rest, 256), b.staticRPC(s, static.grpc, 64),
 			b.rest(away, restGet, 256, 0), b.rest(away, restItem, 256, 0))
 	}
-	// Nothing is counted before caches are warm and plans are made.
-	for _, warm := range []step{b.rest(s, restGet, 64, 0), b.rest(s, restItem, 64, 0)} {
-		if _, err := warm.run(ctx); err != nil {
-			return err
-		}
+	if err := warm(ctx, b.rest(s, restGet, 64, 0), b.rest(s, restItem, 64, 0)); err != nil {
+		return err
 	}
 	if err := b.measure(ctx, steps, b.tidy(s)); err != nil {
 		return err
@@ -217,6 +214,16 @@ func (b *bench) sqlite(ctx context.Context) error {
 		steps = append(steps, b.rest(s, restGet, n, 0), b.rest(s, restItem, n, 0))
 	}
 	return b.measure(ctx, steps, func(context.Context) error { return nil })
+}
+
+// warm runs the steps for nothing: none is counted before caches are warm and plans are made.
+func warm(ctx context.Context, steps ...step) error {
+	for _, s := range steps {
+		if _, err := s.run(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // measure takes the steps in turn, round after round, so that what slows the machine for a while slows all of them; and

@@ -47,10 +47,8 @@ func (b *bench) compare(ctx context.Context) error {
 			}
 		}
 	}
-	for _, warm := range steps {
-		if _, err := warm.run(ctx); err != nil {
-			return err
-		}
+	if err := warm(ctx, steps...); err != nil {
+		return err
 	}
 	return b.measure(ctx, steps, b.tidy(ours))
 }
