@@ -45,19 +45,19 @@ generate-check: generate # fails when generated code is not what is committed
 	@test -z "$$(git status --porcelain -- api internal/rest/oas)" || { git status --short -- api internal/rest/oas; exit 1; }
 
 delivery: # tests the Dockerfile, compose.yaml and the chart
-	cd tools/delivery && go vet ./... && go test -count=1 ./... # the cache does not see files outside of the module
-	$(call tool,delivery) helm lint helm
+	cd checks/delivery && go vet ./... && go test -count=1 ./... # the cache does not see files outside of the module
+	go tool -modfile=checks/delivery/go.mod helm lint helm
 
 observability: # tests the Prometheus rules and the Grafana dashboard against the real service
 	@scripts/test-deps
-	cd tools/observability && go vet ./... && go test -count=1 ./... # as above
+	cd checks/observability && go vet ./... && go test -count=1 ./... # as above
 
 vulncheck: ## Look for known vulnerabilities in what the service is built from (needs vuln.go.dev)
 	$(call tool,vulncheck) govulncheck ./...
 
 browser-test: ## Try the documentation's pages in a headless browser
 	@scripts/test-deps browser
-	cd tools/browser && go vet ./... && go test -count=1 ./... # the cache does not see files outside of the module
+	cd checks/browser && go vet ./... && go test -count=1 ./... # the cache does not see files outside of the module
 
 migrate: ## Migrate the database of DATABASE_URL to the newest schema
 	go run ./cmd/sellio-cart migrate up
@@ -105,6 +105,6 @@ fuzz: ## Run each fuzz target for FUZZTIME (20s)
 
 chaos: ## Let every fault strike 30 times, which is 240 crashes (about 5 minutes)
 	@scripts/test-deps
-	CHAOS_ROUNDS=30 go test -count=1 -timeout 30m -v -run 'TestPostgreSQL|TestSQLite' ./internal/chaos
+	CHAOS_ROUNDS=30 go test -count=1 -timeout 30m -v -run 'TestPostgreSQL|TestSQLite' ./internal/test/chaos
 
 .PHONY: bench-against help dev run build test check check-static lint generate proto-gen generate-check delivery observability vulncheck migrate bench bench-quick bench-micro bench-once bench-test bin/bench docker-build compose-up compose-down fuzz chaos browser-test bench-overload

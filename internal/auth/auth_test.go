@@ -13,8 +13,8 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 	"go.uber.org/goleak"
 
-	"github.com/sellio/sellio-cart/internal/authtest"
 	"github.com/sellio/sellio-cart/internal/cart"
+	authtest "github.com/sellio/sellio-cart/internal/test/auth"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
-	"github.com/sellio/sellio-cart/internal/authtest"
+	authtest "github.com/sellio/sellio-cart/internal/test/auth"
 )
 
 // BenchmarkAuthenticate measures what it costs to know a caller of each kind.

@@ -26,8 +26,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
-	"github.com/sellio/sellio-cart/internal/authtest"
 	"github.com/sellio/sellio-cart/internal/cart"
+	authtest "github.com/sellio/sellio-cart/internal/test/auth"
 )
 
 func TestAlgorithms(t *testing.T) {

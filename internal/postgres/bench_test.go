@@ -3,8 +3,8 @@ package postgres_test
 import (
 	"testing"
 
-	"github.com/sellio/sellio-cart/internal/pgtest"
-	"github.com/sellio/sellio-cart/internal/storetest"
+	pgtest "github.com/sellio/sellio-cart/internal/test/pg"
+	storetest "github.com/sellio/sellio-cart/internal/test/store"
 )
 
 // BenchmarkStore measures a server of its own, which keeps what it commits, as in production.

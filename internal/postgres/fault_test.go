@@ -12,8 +12,8 @@ import (
 
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/commit"
-	"github.com/sellio/sellio-cart/internal/pgtest"
 	"github.com/sellio/sellio-cart/internal/postgres"
+	pgtest "github.com/sellio/sellio-cart/internal/test/pg"
 )
 
 // service starts group commit over the store, and ends it with the test.

@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sellio/sellio-cart/internal/cart"
-	"github.com/sellio/sellio-cart/internal/pgtest"
 	"github.com/sellio/sellio-cart/internal/postgres"
+	pgtest "github.com/sellio/sellio-cart/internal/test/pg"
 )
 
 // exec runs SQL on the database at url.

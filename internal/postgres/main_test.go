@@ -8,8 +8,8 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/sellio/sellio-cart/internal/pgtest"
 	"github.com/sellio/sellio-cart/internal/postgres"
+	pgtest "github.com/sellio/sellio-cart/internal/test/pg"
 )
 
 func TestMain(m *testing.M) {

@@ -11,8 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sellio/sellio-cart/internal/pgtest"
 	"github.com/sellio/sellio-cart/internal/postgres"
+	pgtest "github.com/sellio/sellio-cart/internal/test/pg"
 )
 
 func TestMigrationsAreNumberedWithoutGaps(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/postgres"
-	"github.com/sellio/sellio-cart/internal/storetest"
+	storetest "github.com/sellio/sellio-cart/internal/test/store"
 )
 
 func TestStore(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sellio/sellio-cart/internal/storetest"
+	storetest "github.com/sellio/sellio-cart/internal/test/store"
 )
 
 // Nothing that a client sends is answered with 500, with what is not JSON, or with a problem that names nothing.

@@ -15,7 +15,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
-	"github.com/sellio/sellio-cart/internal/storetest"
+	storetest "github.com/sellio/sellio-cart/internal/test/store"
 )
 
 // Whatever bytes a client sends to whatever method, it is served, or told what is wrong with them.

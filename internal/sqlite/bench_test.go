@@ -4,7 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/sellio/sellio-cart/internal/storetest"
+	storetest "github.com/sellio/sellio-cart/internal/test/store"
 )
 
 func BenchmarkStore(b *testing.B) {

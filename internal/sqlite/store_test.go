@@ -12,7 +12,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/commit"
 	"github.com/sellio/sellio-cart/internal/sqlite"
-	"github.com/sellio/sellio-cart/internal/storetest"
+	storetest "github.com/sellio/sellio-cart/internal/test/store"
 )
 
 func TestStore(t *testing.T) {

@@ -1,0 +1,151 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/sellio/sellio-cart/api"
+	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
+	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/docsui"
+	"github.com/sellio/sellio-cart/internal/listen"
+	"github.com/sellio/sellio-cart/internal/requestid"
+	"github.com/sellio/sellio-cart/internal/rest"
+	"github.com/sellio/sellio-cart/internal/rpc"
+	"github.com/sellio/sellio-cart/internal/telemetry"
+)
+
+func (s *service) serveRPC(ctx context.Context, carts cart.Service) (addr string, err error) {
+	secure, err := s.tlsConfig(s.cfg.GRPCClientCAFile, "h2")
+	if err != nil {
+		return "", err
+	}
+	ln, addr, err := s.listen(ctx, "GRPC_PORT", s.cfg.GRPCPort)
+	if err != nil {
+		return "", err
+	}
+	server := rpc.New(carts, rpc.Options{
+		Logger: s.log, RequestTimeout: s.cfg.RequestTimeout,
+		ClientTimeout: s.cfg.ClientTimeout, IdleTimeout: s.cfg.IdleTimeout, MaxRequests: s.cfg.MaxConnections,
+		Limit: s.limit, TLS: secure, Auth: s.who,
+		ServerOptions: append(s.tracing.ServerOptions(),
+			grpc.ChainUnaryInterceptor(s.metrics.Unary(cartv1.CartService_ServiceDesc))),
+	})
+	s.ready.Notify(server.SetReady)
+	s.listeners = append(s.listeners, server.Shutdown)
+	go func() {
+		if err := server.Serve(ln); err != nil {
+			s.failed <- fmt.Errorf("serve gRPC: %w", err)
+		}
+	}()
+	return addr, nil
+}
+
+func (s *service) serveREST(ctx context.Context, carts cart.Service) (addr string, err error) {
+	mux := http.NewServeMux()
+	if s.cfg.DocsEnabled {
+		docs, err := docsui.Handler(api.OpenAPI)
+		if err != nil {
+			return "", err
+		}
+		for _, path := range []string{"/docs", "/docs/", "/redoc", "/openapi.json"} {
+			mux.Handle(path, docs)
+		}
+	}
+	mux.Handle("/", rest.New(carts, rest.Options{
+		Logger: s.log, SecureCookie: !s.cfg.Local(), RequestTimeout: s.cfg.RequestTimeout, Version: s.version,
+		Ready: s.ready.Err, MaxRequests: s.cfg.MaxConnections,
+		Auth: s.who, Limit: s.limit, TrustedProxies: s.cfg.TrustedProxies, Origins: s.cfg.CORSOrigins,
+	}))
+	secure, err := s.tlsConfig("", "h2", "http/1.1")
+	if err != nil {
+		return "", err
+	}
+	ln, addr, err := s.listen(ctx, "HTTP_PORT", s.cfg.HTTPPort)
+	if err != nil {
+		return "", err
+	}
+	server := &http.Server{
+		Handler:           requestid.HTTP(s.tracing.HTTP(s.metrics.HTTP(mux, rest.Operation), rest.Operation)),
+		TLSConfig:         secure,
+		ReadHeaderTimeout: s.cfg.ClientTimeout,
+		// Both run on while a request is being handled. ReadTimeout begins with the headers, WriteTimeout after them.
+		ReadTimeout:    s.cfg.ClientTimeout + s.cfg.RequestTimeout,
+		WriteTimeout:   2*s.cfg.ClientTimeout + s.cfg.RequestTimeout,
+		IdleTimeout:    s.cfg.IdleTimeout,
+		MaxHeaderBytes: 32 << 10,
+		ConnState:      ln.ConnState,
+		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	s.listeners = append(s.listeners, func(ctx context.Context) error {
+		// What Shutdown cannot finish in time Close cuts off.
+		if err := server.Shutdown(ctx); err != nil {
+			return errors.Join(fmt.Errorf("stop REST: %w", err), server.Close())
+		}
+		return nil
+	})
+	s.serveHTTP("REST", ln, server)
+	return addr, nil
+}
+
+// serveAdmin serves operators. It ends after all that is started later, so that a stop can be watched, and waits for
+// nobody.
+func (s *service) serveAdmin(ctx context.Context) (addr string, err error) {
+	ln, addr, err := s.listen(ctx, "ADMIN_PORT", s.cfg.AdminPort)
+	if err != nil {
+		return "", err
+	}
+	server := &http.Server{
+		Handler:           telemetry.Admin(s.metrics.Handler(s.log)),
+		ReadHeaderTimeout: 5 * time.Second,
+		ConnState:         ln.ConnState,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	s.closers = append(s.closers, func(context.Context) error { return server.Close() })
+	s.serveHTTP("metrics", ln, server)
+	return addr, nil
+}
+
+// serveHTTP lets the server answer on the listener, over TLS where it has what that takes.
+func (s *service) serveHTTP(name string, ln net.Listener, server *http.Server) {
+	serve := server.Serve
+	if server.TLSConfig != nil {
+		serve = func(ln net.Listener) error { return server.ServeTLS(ln, "", "") }
+	}
+	go func() {
+		if err := serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- fmt.Errorf("serve %s: %w", name, err)
+		}
+	}()
+}
+
+// tlsConfig returns nil where TLS is off.
+func (s *service) tlsConfig(clientCA string, protocols ...string) (*tls.Config, error) {
+	files := listen.TLSFiles{Cert: s.cfg.TLSCertFile, Key: s.cfg.TLSKeyFile, ClientCA: clientCA}
+	if files.Cert == "" {
+		return nil, nil
+	}
+	secure, err := listen.TLS(files, s.log, protocols...)
+	if err != nil {
+		return nil, fmt.Errorf("TLS_CERT_FILE=%s, TLS_KEY_FILE=%s: %w", files.Cert, files.Key, err)
+	}
+	return secure, nil
+}
+
+// listen listens on the port of all addresses, and returns where the service is reached on this machine.
+func (s *service) listen(ctx context.Context, variable string, port int) (*listen.Listener, string, error) {
+	ln, err := listen.TCP(ctx, ":"+strconv.Itoa(port), s.cfg.MaxConnections, s.log)
+	if err != nil {
+		return nil, "", fmt.Errorf("%s=%d: %w", variable, port, err)
+	}
+	return ln, net.JoinHostPort("localhost", strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)), nil
+}

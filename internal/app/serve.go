@@ -1,0 +1,193 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os/signal"
+	"slices"
+	"sync"
+	"syscall"
+
+	"github.com/pressly/goose/v3"
+	"github.com/spf13/cobra"
+
+	"github.com/sellio/sellio-cart/internal/auth"
+	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/commit"
+	"github.com/sellio/sellio-cart/internal/config"
+	"github.com/sellio/sellio-cart/internal/postgres"
+	"github.com/sellio/sellio-cart/internal/ratelimit"
+	"github.com/sellio/sellio-cart/internal/readiness"
+	"github.com/sellio/sellio-cart/internal/requestid"
+	"github.com/sellio/sellio-cart/internal/sqlite"
+	"github.com/sellio/sellio-cart/internal/telemetry"
+)
+
+// serve runs the service until the context ends or SIGTERM or SIGINT arrives. It then stops listening,
+// finishes what was accepted, and returns. A second signal ends the process at once.
+func (a *app) serve(cmd *cobra.Command, _ []string) error {
+	cfg, err := a.load()
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	context.AfterFunc(ctx, stop) // from then on a signal does what it does by default
+
+	log := newLogger(a.stderr, cfg)
+	s, err := start(ctx, a.version, cfg, log)
+	if err != nil {
+		return err
+	}
+	var failed error
+	select {
+	case <-ctx.Done():
+		stop() // AfterFunc may not have got so far, and what the log promises must hold
+		log.Info("Stopping. Another signal forces it.", "timeout", cfg.ShutdownTimeout)
+	case failed = <-s.failed:
+	}
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownTimeout)
+	defer cancel()
+	err = errors.Join(failed, s.stop(deadline))
+	if err == nil {
+		log.Info("Stopped.")
+	}
+	return err
+}
+
+// newLogger logs text for people on a developer's machine, and JSON elsewhere.
+func newLogger(w io.Writer, cfg config.Config) *slog.Logger {
+	o := &slog.HandlerOptions{Level: cfg.LogLevel}
+	var h slog.Handler = slog.NewJSONHandler(w, o)
+	if cfg.Local() {
+		h = slog.NewTextHandler(w, o)
+	}
+	return slog.New(requestid.LogHandler(h))
+}
+
+// service is the running program.
+type service struct {
+	version string
+	cfg     config.Config
+	log     *slog.Logger
+
+	// listeners end at once, together, and closers after them, the last one first.
+	listeners, closers []func(context.Context) error
+	// failed hears of a listener that ended on its own.
+	failed chan error
+
+	tracing *telemetry.Tracing // may be nil
+	metrics *telemetry.Metrics
+	ready   *readiness.Checker
+
+	who   *auth.Authenticator // nil: every caller is trusted
+	limit *ratelimit.Limiter
+}
+
+// start starts all parts. Where one fails it stops the others.
+func start(ctx context.Context, version string, cfg config.Config, log *slog.Logger) (_ *service, err error) {
+	s := &service{
+		version: version, cfg: cfg, log: log, failed: make(chan error, 3),
+		metrics: telemetry.New(version), ready: readiness.New(log),
+	}
+	s.metrics.WatchReady(s.ready.Ready)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.stop(context.WithoutCancel(ctx)))
+		}
+	}()
+	if s.who, err = newAuthenticator(ctx, cfg, log); err != nil {
+		return nil, err
+	}
+	if s.limit, err = ratelimit.New(cfg.CreateRate, cfg.CreateBurst); err != nil {
+		return nil, err
+	}
+	if s.tracing, err = telemetry.StartTracing(ctx, version, log); err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, s.tracing.Stop)
+	adminAddr, err := s.serveAdmin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	store, err := s.openStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, func(context.Context) error { return store.Close() })
+	carts := commit.New(s.metrics.Store(store), commit.Options{
+		WriteLanes: cfg.WriteLanes, ReadLanes: cfg.ReadLanes, BatchSize: cfg.BatchSize, QueueSize: cfg.QueueSize,
+		Timeout: cfg.RequestTimeout, Logger: log, Observer: s.tracing.Observer(s.metrics),
+	})
+	s.closers = append(s.closers, carts.Close)
+	s.metrics.WatchQueues(carts.Waiting)
+	guarded := guard(carts, s.who)
+	rpcAddr, err := s.serveRPC(ctx, guarded)
+	if err != nil {
+		return nil, err
+	}
+	restAddr, err := s.serveREST(ctx, guarded)
+	if err != nil {
+		return nil, err
+	}
+	s.ready.Start(store.Ping)
+	url, docs := "http://"+restAddr, "off"
+	if cfg.TLSCertFile != "" {
+		url = "https://" + restAddr
+	}
+	if cfg.DocsEnabled {
+		docs = url + "/docs"
+	}
+	log.Info("Sellio Cart is ready.", "version", version, "database", cfg.DatabaseURL,
+		"rest", url, "docs", docs, "grpc", rpcAddr, "admin", "http://"+adminAddr)
+	return s, nil
+}
+
+// stop ends all parts: first the service is no longer ready, so that load balancers turn away; then listeners end, so
+// that nothing new comes in, then the lanes, which finish what was accepted, then the store. It tries to end each of
+// them, whatever comes of the others.
+func (s *service) stop(ctx context.Context) error {
+	s.ready.Stop()
+	errs := make([]error, len(s.listeners))
+	var ended sync.WaitGroup
+	for i, stop := range s.listeners {
+		ended.Go(func() { errs[i] = stop(ctx) })
+	}
+	ended.Wait()
+	for _, stop := range slices.Backward(s.closers) {
+		errs = append(errs, stop(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// openStore opens the configured database. SQLite is always migrated; PostgreSQL if so configured.
+func (s *service) openStore(ctx context.Context) (cart.Store, error) {
+	cfg := s.cfg
+	url := cfg.DatabaseURL.DSN()
+	if cfg.DatabaseURL.Kind() == config.SQLite {
+		return sqlite.OpenWith(ctx, url, s.tracing.OpenSQL)
+	}
+	if cfg.AutoMigrate {
+		err := withMigrator(ctx, cfg, func(ctx context.Context, p *goose.Provider) error {
+			results, err := p.Up(ctx)
+			for _, r := range results {
+				s.log.Info("Migrated.", "migration", r.Source.Path)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("migrate %v: %w", cfg.DatabaseURL, err)
+		}
+	}
+	// Each lane needs a connection; there are as many lanes for listings as for reads, and one
+	// connection is for who asks whether the database is there.
+	store, err := postgres.Open(ctx, url, cfg.WriteLanes+2*cfg.ReadLanes+1, s.tracing.Pool)
+	if err != nil {
+		return nil, fmt.Errorf("open %v: %w", cfg.DatabaseURL, err)
+	}
+	s.metrics.WatchPool(store.Stat)
+	return store, nil
+}

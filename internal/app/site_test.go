@@ -1,0 +1,91 @@
+package app
+
+import (
+	"net/http"
+	"testing"
+)
+
+const (
+	ourSite   = "https://shop.example.com"
+	otherSite = "https://shop.example.com.evil.example"
+)
+
+// TestPagesOfOtherSites has browsers ask for what a page of another site wants. Only a listed one gets it.
+func TestPagesOfOtherSites(t *testing.T) {
+	t.Parallel()
+	listed, silent := openShop(t, serve(t, "CORS_ORIGINS="+ourSite)), openShop(t, serve(t))
+	for name, tt := range map[string]struct {
+		*shop
+		origin string
+		allows bool
+	}{
+		"a listed site":         {listed, ourSite, true},
+		"another site":          {listed, otherSite, false},
+		"no origin of its own":  {listed, "null", false},
+		"a site, none listed":   {silent, ourSite, false},
+		"another listed scheme": {listed, "http://shop.example.com", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := tt.in(t)
+			allows := func(a answer) {
+				t.Helper()
+				want, credentials := "", ""
+				if tt.allows {
+					want, credentials = tt.origin, "true"
+				}
+				if got := a.header.Get("Access-Control-Allow-Origin"); got != want {
+					t.Errorf("%s: allows origin %q, want %q", a.request, got, want)
+				}
+				if got := a.header.Get("Access-Control-Allow-Credentials"); got != credentials {
+					t.Errorf("%s: allows credentials %q, want %q", a.request, got, credentials)
+				}
+			}
+			marked := []string{"Origin", tt.origin, "Sec-Fetch-Site", "cross-site"}
+			allows(s.send(http.MethodOptions, addItem, "", append(marked,
+				"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization,content-type,x-request-id")...))
+			allows(s.send(http.MethodGet, "/healthz", "", marked...))
+			write := s.send(http.MethodPost, addItem, addBody(s.user, 1), marked...)
+			allows(write)
+			if !tt.allows {
+				write.problem(http.StatusForbidden)
+				s.get("/api/v1/cart/active?company_id=1&user_id=%d", s.user).problem(http.StatusNotFound)
+				return
+			}
+			write.cart(http.StatusCreated)
+		})
+	}
+}
+
+// TestOwnPages has browsers that mark what a page of the same site, or nobody's page, asks for.
+func TestOwnPages(t *testing.T) {
+	t.Parallel()
+	s := openShop(t, serve(t))
+	for _, from := range []string{"same-origin", "none"} {
+		s.send(http.MethodPost, addItem, addBody(s.user, 1), "Sec-Fetch-Site", from).cart(http.StatusCreated)
+	}
+}
+
+// TestForms has browsers that mark nothing send what needs no leave of the service: forms, and what has no type.
+func TestForms(t *testing.T) {
+	t.Parallel()
+	s := openShop(t, serve(t))
+	for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""} {
+		a := s.send(http.MethodPost, addItem, addBody(s.user, 1), "Origin", otherSite, "Content-Type", kind)
+		a.problem(http.StatusUnsupportedMediaType)
+	}
+	s.get("/api/v1/cart/active?company_id=1&user_id=%d", s.user).problem(http.StatusNotFound)
+	s.send(http.MethodPost, addItem, addBody(s.user, 1), "Content-Type", "").cart(http.StatusCreated) // a program, not a page
+}
+
+func TestDocsAreSwitchedOff(t *testing.T) {
+	t.Parallel()
+	on, off := openShop(t, serve(t)), openShop(t, serve(t, "DOCS_ENABLED=false"))
+	for _, path := range []string{"/docs", "/redoc", "/openapi.json", "/docs/assets/page.css"} {
+		a := on.get("%s", path)
+		if a.status != http.StatusOK || a.header.Get("X-Content-Type-Options") != "nosniff" || a.header.Get("Content-Security-Policy") == "" {
+			t.Errorf("%s: status %d, headers %v", path, a.status, a.header)
+		}
+		off.get("%s", path).problem(http.StatusNotFound)
+	}
+}

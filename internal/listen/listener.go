@@ -1,0 +1,119 @@
+// Package listen opens the ports of the service: listeners that bound how many connections are open, and TLS from
+// files that may change.
+package listen
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Listener has at most a number of connections open. When one more comes, the one that has been idle for longest, be
+// it after a request or before its first, makes room for it. Where none is idle the new one is closed at once: its
+// client turns to another instance then, where it would otherwise wait for this one.
+type Listener struct {
+	*net.TCPListener
+	most int
+	log  *slog.Logger
+
+	mu     sync.Mutex
+	open   map[*conn]struct{}
+	warned time.Time
+}
+
+// TCP listens on the address, such as ":8080", for at most that many connections at a time.
+func TCP(ctx context.Context, address string, most int, log *slog.Logger) (*Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return New(l.(*net.TCPListener), most, log), nil
+}
+
+// New returns the listener with at most that many connections. Which of them are idle it knows from
+// [Listener.ConnState] only.
+func New(l *net.TCPListener, most int, log *slog.Logger) *Listener {
+	return &Listener{TCPListener: l, most: most, log: log, open: make(map[*conn]struct{})}
+}
+
+// conn is a connection that is counted until it is closed. It keeps the methods of a TCP connection, which servers
+// look for.
+type conn struct {
+	*net.TCPConn
+	listener *Listener
+	idle     atomic.Int64 // since when, in Unix nanoseconds; 0 while it is in use, or where that is not known
+}
+
+// Accept implements [net.Listener].
+func (l *Listener) Accept() (net.Conn, error) {
+	for {
+		accepted, err := l.AcceptTCP()
+		if err != nil {
+			return nil, err
+		}
+		c := &conn{TCPConn: accepted, listener: l}
+		gone, ok := l.admit(c)
+		if !ok {
+			gone = c
+		}
+		if gone != nil {
+			_ = gone.TCPConn.Close() // nobody is left who could be told
+		}
+		if ok {
+			return c, nil
+		}
+	}
+}
+
+// admit counts the connection if there is room for it, or if another one makes room, which is to be closed then.
+func (l *Listener) admit(c *conn) (instead *conn, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.open) >= l.most {
+		if now := time.Now(); now.Sub(l.warned) > time.Minute {
+			l.warned = now
+			l.log.Warn("There are as many connections as there may be.", "address", l.Addr().String(), "connections", l.most)
+		}
+		if instead = l.longestIdle(); instead == nil {
+			return nil, false
+		}
+		delete(l.open, instead)
+	}
+	l.open[c] = struct{}{}
+	return instead, true
+}
+
+func (l *Listener) longestIdle() (longest *conn) {
+	least := time.Now().UnixNano()
+	for c := range l.open {
+		if since := c.idle.Load(); since != 0 && since <= least {
+			longest, least = c, since
+		}
+	}
+	return longest
+}
+
+// ConnState is for [http.Server.ConnState], of a server on this listener.
+func (l *Listener) ConnState(nc net.Conn, state http.ConnState) {
+	if secured, ok := nc.(*tls.Conn); ok {
+		nc = secured.NetConn()
+	}
+	since := int64(0)
+	if state == http.StateIdle || state == http.StateNew {
+		since = time.Now().UnixNano()
+	}
+	nc.(*conn).idle.Store(since)
+}
+
+// Close implements [net.Conn].
+func (c *conn) Close() error {
+	c.listener.mu.Lock()
+	delete(c.listener.open, c)
+	c.listener.mu.Unlock()
+	return c.TCPConn.Close()
+}

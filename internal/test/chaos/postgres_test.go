@@ -1,0 +1,263 @@
+//go:build linux
+
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sellio/sellio-cart/internal/cart"
+	pgtest "github.com/sellio/sellio-cart/internal/test/pg"
+)
+
+// felt is how many commands must fail before a fault is set right.
+const felt = 8
+
+// postgres is a site on a PostgreSQL server of its own, which both instances reach by way of a proxy.
+type postgres struct {
+	*site
+	server *pgtest.Server
+	proxy  *pgtest.Proxy
+}
+
+func newPostgres(t *testing.T) *postgres {
+	t.Helper()
+	d := &postgres{site: newSite(t, "PostgreSQL"), server: pgtest.Start(t)}
+	d.proxy = pgtest.NewProxy(t, d.server.URL())
+	// A lock that is held ends the statements of one instance by one timeout, and those of the other by another.
+	for i, timeout := range []string{"lock_timeout=300", "statement_timeout=500"} {
+		d.services[i] = newService(t, "DATABASE_URL="+d.proxy.URL()+"&"+timeout, "AUTO_MIGRATE=true")
+	}
+	d.stored = d.read
+	d.exec(fillSQL)
+	return d
+}
+
+// fillSQL makes the file of the lines larger than one of the write-ahead log, so that fullDisk can limit the one and
+// spare the other, and new lines need new pages soon.
+const fillSQL = `
+	ALTER TABLE cart_item SET (fillfactor = 10, autovacuum_enabled = false);
+	INSERT INTO cart (company_id, status) OVERRIDING SYSTEM VALUE VALUES (0, 4);
+	INSERT INTO cart_item (cart_id, product_id, name, price, quantity)
+	SELECT max(id), n, 'filler', 1, 1 FROM cart, generate_series(1, 30000) n GROUP BY n`
+
+const readPostgresSQL = `
+	SELECT c.id, c.company_id, c.user_id, c.cookie, c.status, c.version,
+	       i.product_id, i.name, (i.price * 100)::bigint, i.quantity
+	FROM cart c LEFT JOIN cart_item i ON i.cart_id = c.id
+	WHERE c.company_id > 0
+	ORDER BY c.id, i.id`
+
+// read returns all carts.
+func (d *postgres) read(ctx context.Context) ([]*cart.Cart, error) {
+	conn, err := pgx.Connect(ctx, d.server.URL())
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close(ctx)
+	rows, err := conn.Query(ctx, readPostgresSQL)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	carts, err := readCarts(rows)
+	return carts, errors.Join(err, rows.Err())
+}
+
+// connect returns a connection that does not go through the proxy. It ends with the test at the latest.
+func (d *postgres) connect() *pgx.Conn {
+	d.t.Helper()
+	conn, err := pgx.Connect(d.t.Context(), d.server.URL())
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(func() {
+		if err := conn.Close(context.Background()); err != nil {
+			d.t.Error(err)
+		}
+	})
+	return conn
+}
+
+// exec runs statements on a connection of its own.
+func (d *postgres) exec(sql string) {
+	d.t.Helper()
+	conn := d.connect()
+	if _, err := conn.Exec(d.t.Context(), sql); err != nil {
+		d.t.Fatal(err)
+	}
+	if err := conn.Close(d.t.Context()); err != nil {
+		d.t.Error(err)
+	}
+}
+
+// restart stops the server, and starts it again when clients have noticed.
+func (d *postgres) restart(mode pgtest.StopMode) {
+	d.server.Stop(mode)
+	d.ledger.await(d.t, felt, refused, unknown)
+	d.server.Restart()
+}
+
+// cut closes all connections, again and again. Who only reads does not notice, nor does who had not sent a write.
+func (d *postgres) cut() {
+	for range 5 {
+		d.proxy.CutAll()
+		d.ledger.await(d.t, 20, acknowledged)
+	}
+}
+
+// refuse keeps the service from connecting.
+func (d *postgres) refuse() {
+	d.proxy.Refuse(true)
+	d.proxy.CutAll()
+	d.ledger.await(d.t, felt, refused, unknown)
+	d.proxy.Refuse(false)
+}
+
+// silence leaves all connections open and lets nothing through.
+func (d *postgres) silence() {
+	d.proxy.Hang(true)
+	d.ledger.await(d.t, felt, refused, unknown)
+	d.proxy.Hang(false)
+}
+
+// lose cuts connections before the server gets a save, and after it has committed one.
+func (d *postgres) lose() {
+	for _, part := range []string{"INSERT INTO cart_item", "UPDATE cart c SET version"} {
+		d.proxy.CutBefore(part)
+		d.ledger.await(d.t, 1, unknown)
+		d.proxy.CutAfterReply(part)
+		d.ledger.await(d.t, 1, unknown)
+	}
+}
+
+// lock has another session lock all lines until statements of both instances have timed out.
+func (d *postgres) lock() {
+	d.locked(func(pgx.Tx) { d.ledger.await(d.t, felt, refused, unknown) })
+}
+
+// locked does something while no other session can change lines.
+func (d *postgres) locked(do func(pgx.Tx)) {
+	d.t.Helper()
+	conn := d.connect()
+	tx, err := conn.Begin(d.t.Context())
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if _, err := tx.Exec(d.t.Context(), "LOCK TABLE cart_item IN EXCLUSIVE MODE"); err != nil {
+		d.t.Fatal(err)
+	}
+	do(tx)
+	if err := tx.Rollback(d.t.Context()); err != nil {
+		d.t.Fatal(err)
+	}
+	if err := conn.Close(d.t.Context()); err != nil {
+		d.t.Error(err)
+	}
+}
+
+// fullDisk lets the file of the lines grow by half a page. PostgreSQL takes a page that is written in part for a full
+// disk (53100) up to release 15; later ones write the rest, get EFBIG, and report that as a fault of their own (XX000),
+// which the service answers with 500.
+func (d *postgres) fullDisk() {
+	const segment, page = 16 << 20, 8 << 10
+	// Nobody makes the file longer while some processes have the limit and others have not.
+	d.locked(func(tx pgx.Tx) {
+		var version int
+		var size uint64
+		err := tx.QueryRow(d.t.Context(), `
+			SELECT current_setting('server_version_num')::int, pg_relation_size('cart_item')`).Scan(&version, &size)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		if size < segment {
+			d.t.Fatalf("the lines take %d bytes, want more than a segment of the write-ahead log", size)
+		}
+		d.mayFault.Store(version >= 160000)
+		d.limit(tx, strconv.FormatUint(size/page*page+page/2, 10))
+	})
+	d.ledger.await(d.t, felt, refused, faulted)
+	d.locked(func(tx pgx.Tx) { d.limit(tx, unlimited) })
+}
+
+// limit limits the files of all processes of the server, by the server itself, for it may run as another user. The second
+// pass finds sessions that began during the first one.
+func (d *postgres) limit(tx pgx.Tx, size string) {
+	d.t.Helper()
+	var postmaster int
+	err := tx.QueryRow(d.t.Context(), `SELECT split_part(pg_read_file('postmaster.pid'), E'\n', 1)::int`).Scan(&postmaster)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	program := fmt.Sprintf("for pass in 1 2; do for pid in %[1]d $(cat /proc/%[1]d/task/%[1]d/children); do %[2]s; done; done",
+		postmaster, limitFiles("$pid", size))
+	if _, err := tx.Exec(d.t.Context(), "COPY (SELECT) TO PROGRAM '"+program+"'"); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// killAll kills the server and all instances, and starts them again.
+func (d *postgres) killAll() {
+	for _, s := range d.services {
+		s.signal(syscall.SIGKILL)
+	}
+	d.server.Stop(pgtest.Immediate)
+	for _, s := range d.services {
+		<-s.running.Load().ended
+	}
+	d.ledger.await(d.t, felt, refused, unknown)
+	d.server.Restart()
+	for _, s := range d.services {
+		s.start()
+	}
+}
+
+// killOne kills an instance, and starts it again when clients have noticed.
+func (s *site) killOne() {
+	s.services[0].kill()
+	s.ledger.await(s.t, felt, refused, unknown)
+	s.services[0].start()
+}
+
+// stopOne stops an instance under load, which must end in order.
+func (s *site) stopOne() {
+	s.services[1].stop()
+	s.ledger.await(s.t, felt, refused, unknown)
+	s.services[1].start()
+}
+
+// rows are carts with their lines, as a driver gives them.
+type rows interface {
+	Next() bool
+	Scan(into ...any) error
+}
+
+// readCarts reads rows of a cart and one of its lines, or nothing in its place.
+func readCarts(r rows) ([]*cart.Cart, error) {
+	var carts []*cart.Cart
+	for r.Next() {
+		var (
+			c                        cart.Cart
+			product, price, quantity *int64
+			name                     *string
+		)
+		err := r.Scan(&c.ID, &c.CompanyID, &c.UserID, &c.Cookie, &c.Status, &c.Version, &product, &name, &price, &quantity)
+		if err != nil {
+			return nil, fmt.Errorf("read a cart: %w", err)
+		}
+		if len(carts) == 0 || carts[len(carts)-1].ID != c.ID {
+			carts = append(carts, &c)
+		}
+		if product != nil {
+			last := carts[len(carts)-1]
+			last.Items = append(last.Items, cart.Item{ProductID: *product, Name: *name, Price: cart.Money(*price), Quantity: *quantity})
+		}
+	}
+	return carts, nil
+}
