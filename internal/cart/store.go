@@ -70,13 +70,24 @@ type Saved struct {
 	UpdatedAt time.Time
 }
 
-// Store keeps carts. Its methods may be called by many goroutines at once. All errors are of type
-// *[Error]: CodeUnavailable where nothing was done, and otherwise as each method says.
-type Store interface {
+// Reader reads carts. Its methods may be called by many goroutines at once. All errors are of type
+// *[Error]: CodeUnavailable where the carts could not be read, and CodeInternal for what is a bug.
+type Reader interface {
 	// Load returns, for each ref, the cart that it names, or nil where there is none: carts of any
 	// status and without lines too. Two refs may name one cart and then get the same one. All carts are
 	// read at one moment, each with its lines in order.
 	Load(ctx context.Context, refs []Ref) ([]*Cart, error)
+
+	// List returns carts of a user that have lines, newest id first.
+	List(ctx context.Context, l Listing) ([]*Cart, error)
+
+	// Ping reports whether the store can be asked.
+	Ping(ctx context.Context) error
+}
+
+// Store keeps carts. What is said of a [Reader] is true of it too.
+type Store interface {
+	Reader
 
 	// Save makes the changes and returns what became of each, in their order. Every change is made
 	// whole or not at all; one that is not OK does not hinder the others. No two changes are for one
@@ -87,12 +98,6 @@ type Store interface {
 	// CodeOutcomeUnknown: the database went away at COMMIT; either all that would have been
 	// OK was done, or nothing.
 	Save(ctx context.Context, changes []Change) ([]Saved, error)
-
-	// List returns carts of a user that have lines, newest id first.
-	List(ctx context.Context, l Listing) ([]*Cart, error)
-
-	// Ping reports whether the store can be asked.
-	Ping(ctx context.Context) error
 
 	// Close ends all connections. No method may be called afterwards.
 	Close() error

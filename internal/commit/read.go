@@ -8,7 +8,7 @@ import (
 
 // reader runs batches of reads.
 type reader struct {
-	store  cart.Store
+	store  cart.Reader
 	outage *outage
 }
 
