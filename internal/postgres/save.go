@@ -18,11 +18,12 @@ import (
 // written or dropped only where updated or made says that its cart is ours. Each ? is the next parameter.
 const (
 	// updateSQL changes the carts that are still at the version loaded, in the order in which they come. One
-	// that somebody else is changing is waited for and looked at again. A user's cart that becomes ACTIVE
-	// loses its cookie; see freeSQL.
+	// that somebody else is changing is waited for and looked at again. A cart that becomes ACTIVE keeps of user
+	// and cookie only its owner; see freeSQL.
 	updateSQL = `updated AS (
 		UPDATE cart c SET version = w.version, status = w.status, updated_at = now(),
-			cookie = CASE WHEN c.status <> 1 AND w.status = 1 AND c.user_id IS NOT NULL THEN NULL ELSE c.cookie END
+			user_id = CASE WHEN c.status <> 1 AND w.status = 1 AND c.user_id <= 0 THEN NULL ELSE c.user_id END,
+			cookie = CASE WHEN c.status <> 1 AND w.status = 1 AND c.user_id > 0 THEN NULL ELSE c.cookie END
 		FROM unnest(?::bigint[], ?::bigint[], ?::bigint[], ?::smallint[]) AS w (id, was, version, status)
 		WHERE c.id = w.id AND c.version = w.was
 		RETURNING c.id)`
@@ -56,7 +57,7 @@ const (
 	// changeSQL changes lines that stay where they are. They are there: nobody changes the lines of a cart
 	// without its version. That makes it cheaper than an upsert, which looks each line up twice.
 	changeSQL = `changed AS (
-		UPDATE cart_item i SET name = p.name, price = p.cents * 0.01, quantity = p.quantity
+		UPDATE cart_item i SET name = p.name, price = ` + price + `, quantity = p.quantity
 		FROM unnest(?::bigint[], ?::bigint[], ?::text[], ?::bigint[], ?::integer[])
 			AS p (cart_id, product_id, name, cents, quantity)
 		JOIN updated ON updated.id = p.cart_id
@@ -66,13 +67,16 @@ const (
 	// out and added again has a line still.
 	appendSQL = `appended AS (
 		INSERT INTO cart_item (id, cart_id, product_id, name, price, quantity)
-		SELECT nextval(?::oid::regclass), saved.id, p.product_id, p.name, p.cents * 0.01, p.quantity
+		SELECT nextval(?::oid::regclass), saved.id, p.product_id, p.name, ` + price + `, p.quantity
 		FROM unnest(?::bigint[], ?::bigint[], ?::text[], ?::bigint[], ?::integer[])
 			WITH ORDINALITY AS p (ref, product_id, name, cents, quantity, number)
 		JOIN saved ON saved.ref = p.ref
 		ORDER BY p.number
 		ON CONFLICT (cart_id, product_id) DO UPDATE
 		SET id = excluded.id, name = excluded.name, price = excluded.price, quantity = excluded.quantity)`
+
+	// price is that of a line p, which is stored in minor units; see [cart.NaN].
+	price = `CASE WHEN p.cents = (-1::bigint) << 63 THEN 'NaN' ELSE p.cents * 0.01 END`
 )
 
 // saveStatement returns the statement that makes the changes. It answers with a row for each cart that it
@@ -230,7 +234,7 @@ func (s *changeSet) add(ch *cart.Change) (ref int64) {
 const freeSQL = `
 	UPDATE cart c SET cookie = NULL
 	FROM unnest($1::bigint[], $2::text[]) AS g (company_id, cookie)
-	WHERE c.company_id = g.company_id AND c.cookie = g.cookie AND c.status = 1 AND c.user_id IS NOT NULL`
+	WHERE c.company_id = g.company_id AND c.cookie = g.cookie AND c.status = 1 AND c.user_id > 0`
 
 // lockSQL locks carts in the order of their ids, for batches that both update carts and delete some: so
 // two batches never wait for each other in a circle.
