@@ -18,6 +18,20 @@ type deadError struct{ error }
 
 func (e *deadError) Unwrap() error { return e.error }
 
+// scanError is the failure to read what the database answered: the connection is well, and the row is not as the schema
+// has it.
+type scanError struct{ error }
+
+func (e *scanError) Unwrap() error { return e.error }
+
+// sqlState returns the SQLSTATE of an error that the server reported, "" of any other.
+func sqlState(err error) string {
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pe.Code
+	}
+	return ""
+}
+
 // SQLSTATEs that say what to do (PostgreSQL, appendix A).
 const (
 	uniqueViolation      = "23505"
@@ -41,7 +55,8 @@ func broken(err error) bool {
 	if _, ok := errors.AsType[*acquireError](err); ok {
 		return false // the pool has tried already
 	}
-	return true
+	_, ok := errors.AsType[*scanError](err)
+	return !ok
 }
 
 // harmless reports whether it is certain that the statement had no effect: the server said that it
@@ -66,12 +81,15 @@ func classify(err error, write bool) *cart.Error {
 		if write && !harmless(err) {
 			return cart.OutcomeUnknown(err)
 		}
+		if _, ok := errors.AsType[*scanError](err); ok {
+			return internal(err)
+		}
 		return cart.Unavailable(err)
 	}
 	switch pe.Code {
-	case uniqueViolation, serializationFailure, deadlockDetected:
+	case uniqueViolation, serializationFailure, deadlockDetected, lockNotAvailable:
 		return &cart.Error{Code: cart.CodeConflict, Detail: cart.ErrConflict.Detail, Cause: err}
-	case readOnlyTransaction, lockNotAvailable:
+	case readOnlyTransaction:
 		return cart.Unavailable(err)
 	}
 	switch pe.Code[:2] {
@@ -80,5 +98,10 @@ func classify(err error, write bool) *cart.Error {
 	case "08", "53", "57", "58": // connection, resources, operator, system
 		return cart.Unavailable(err)
 	}
+	return internal(err)
+}
+
+// internal is the failure of a database that is not as the migrations made it, or of this package.
+func internal(err error) *cart.Error {
 	return &cart.Error{Code: cart.CodeInternal, Detail: "The database answered what it never should.", Cause: err}
 }

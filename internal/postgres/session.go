@@ -23,6 +23,7 @@ func poolConfig(url string, conns int) (*pgxpool.Config, error) {
 	if params["application_name"] == "" {
 		params["application_name"] = "sellio-cart"
 	}
+	params["lock_timeout"] = "100"
 	if _, set := params["plan_cache_mode"]; !set && cfg.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
 		// The plans do not depend on the parameters, and making one takes longer than running it.
 		params["plan_cache_mode"] = "force_generic_plan"

@@ -147,7 +147,7 @@ func scanAll(rows pgx.Rows, err error, scan func(pgx.Rows) error) error {
 	defer rows.Close()
 	for rows.Next() {
 		if err := scan(rows); err != nil {
-			return fmt.Errorf("scan a row: %w", err)
+			return &scanError{err}
 		}
 	}
 	return rows.Err()
