@@ -103,7 +103,7 @@ func TestLines(t *testing.T) {
 			continue
 		}
 		want := *test.cart
-		want.Version, want.Items = 6, test.want
+		want.Version, want.Items, want.Gone = 6, test.want, len(test.want) == 0
 		if diff := cmp.Diff(&want, got, cmpopts.EquateEmpty()); diff != "" || err != nil {
 			t.Errorf("%s: %v; cart differs (-want +got):\n%s", test.name, err, diff)
 		}
@@ -324,7 +324,7 @@ func TestUnlockLeavesOneOwner(t *testing.T) {
 		{ptr[int64](0), nil, ptr("g"), ptr("g")},
 		{ptr[int64](-3), nil, ptr("g"), ptr("g")},
 	} {
-		c := userCart(cart.Locked)
+		c := userCart(cart.Locked, line(1, 1))
 		c.UserID, c.Cookie = test.user, test.cookie
 		got, err := (cart.SetStatus{CartID: c.ID, Status: cart.Active}).Apply(c)
 		if err != nil {
