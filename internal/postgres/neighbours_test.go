@@ -135,7 +135,8 @@ func TestLockedCartHoldsUpNobodyElse(t *testing.T) {
 func TestUnreadableCartFailsAlone(t *testing.T) {
 	t.Parallel()
 	url := newDatabase(t)
-	svc := service(t, open(t, url))
+	s := open(t, url)
+	svc := service(t, s)
 	c := carts(t, svc, 12)
 	_, err := connect(t, url).Exec(t.Context(), "UPDATE cart SET created_at = 'infinity' WHERE id = $1", c[0].ID)
 	if err != nil {
@@ -161,4 +162,11 @@ func TestUnreadableCartFailsAlone(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	connections := s.Stat().NewConnsCount()
+	if _, err := svc.Get(t.Context(), cart.ByID(c[0].ID)); cart.CodeOf(err) != cart.CodeInternal {
+		t.Errorf("read once more: %v", err)
+	}
+	if _, err := svc.Get(t.Context(), cart.ByID(c[1].ID)); err != nil || s.Stat().NewConnsCount() != connections {
+		t.Errorf("%v, and %d connections were opened after it", err, s.Stat().NewConnsCount()-connections)
+	}
 }
