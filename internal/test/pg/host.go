@@ -95,13 +95,14 @@ func (h *host) build(ctx context.Context, build func(context.Context, string) er
 	return database, build(ctx, h.databaseURL(database))
 }
 
-// create makes a copy of the template and returns its name, which no other process uses.
-func (h *host) create(ctx context.Context, template string) (string, error) {
+// create makes a copy of the template, with options of CREATE DATABASE, and returns its name, which no
+// other process uses.
+func (h *host) create(ctx context.Context, template string, options ...string) (string, error) {
 	if err := h.open(ctx); err != nil {
 		return "", err
 	}
 	name := "pgtest_" + strings.ToLower(rand.Text())
-	if err := h.exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+template); err != nil {
+	if err := h.exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+template+" "+strings.Join(options, " ")); err != nil {
 		return "", fmt.Errorf("create database: %w", err)
 	}
 	return name, nil

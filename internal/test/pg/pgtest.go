@@ -18,8 +18,8 @@
 // temporary directory, and gone with the process, however the process ends. Tests never skip for
 // want of a server: they fail, and say what to install.
 //
-// A test that stops the server takes one of its own with [Start]; a test that breaks connections
-// puts a [Proxy] in front of a server.
+// A test that stops the server takes one of its own with [Start]; a test of a failover gives that one a
+// [Standby]; a test that breaks connections puts a [Proxy] in front of a server.
 package pgtest
 
 import (
@@ -55,10 +55,13 @@ func Main(m *testing.M, checks ...func() error) int {
 }
 
 // NewDatabase returns the URL of a new, empty database. It is dropped at the end of the test, even
-// when there are still connections to it.
-func NewDatabase(t testing.TB) string {
+// when there are still connections to it. The options are those of CREATE DATABASE, for databases that
+// are out of the ordinary:
+//
+//	pgtest.NewDatabase(t, "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
+func NewDatabase(t testing.TB, options ...string) string {
 	t.Helper()
-	return newDatabase(t, "template0")
+	return newDatabase(t, "template0", options...)
 }
 
 // NewFromTemplate returns the URL of a new database that is a copy of a template. The first call
@@ -74,9 +77,9 @@ func NewFromTemplate(t testing.TB, name string, build func(ctx context.Context, 
 	return newDatabase(t, template)
 }
 
-func newDatabase(t testing.TB, template string) string {
+func newDatabase(t testing.TB, template string, options ...string) string {
 	t.Helper()
-	name, err := shared.create(t.Context(), template)
+	name, err := shared.create(t.Context(), template, options...)
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}
