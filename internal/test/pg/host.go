@@ -43,11 +43,15 @@ func (h *host) open(ctx context.Context) error {
 	return h.err
 }
 
-// parseServerURL does not quote text in its error, for it may hold a password.
+// parseServerURL returns a URL that has a parameter, so that tests may add others with &. It does not quote
+// text in its error, for it may hold a password.
 func parseServerURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
 		return nil, errors.New("TEST_DATABASE_URL must be a postgres:// or postgresql:// URL")
+	}
+	if u.RawQuery == "" {
+		u.RawQuery = "sslmode=prefer" // which it is anyway
 	}
 	return u, nil
 }

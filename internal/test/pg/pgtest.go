@@ -14,9 +14,10 @@
 //	}
 //
 // The server is the one that TEST_DATABASE_URL names, by a URL of a role that may create databases.
-// Without that variable it is a new one, made with the newest PostgreSQL on the machine in a
-// temporary directory, and gone with the process, however the process ends. Tests never skip for
-// want of a server: they fail, and say what to install.
+// Without that variable it is a new one in a temporary directory, and gone with the process, however the
+// process ends. It is made with the programs in the directory that TEST_POSTGRES_BIN names (initdb, pg_ctl
+// and postgres), and without that one with the newest PostgreSQL on the machine. Tests never skip for want
+// of a server: they fail, and say what to install.
 //
 // A test that stops the server takes one of its own with [Start]; a test of a failover gives that one a
 // [Standby]; a test that breaks connections puts a [Proxy] in front of a server.
