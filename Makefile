@@ -24,14 +24,21 @@ test: ## Run all tests with the race detector, on a PostgreSQL they start themse
 	@scripts/test-deps
 	go test -race ./...
 
-check: check-static test ## All that CI runs: format, vet, lint, generated code, delivery files, benchmarks once, tests
+test-postgres: ## Run the tests that touch PostgreSQL on each version, VERSIONS="14 15 16 17 18"
+	VERSIONS="$(VERSIONS)" scripts/on-postgres go test ./internal/postgres ./internal/app ./internal/test/...
 
-check-static: lint generate-check delivery observability browser-test bench-test bench-once fuzz
+test-postgres: VERSIONS = 14 15 16 17 18
+
+check: lint verify ## All that CI runs on one PostgreSQL: lint first, then all else
 
 lint: ## Check format, vet and lint
-	go vet ./...
 	$(call tool,lint) golangci-lint fmt --diff
+	go vet ./...
 	$(call tool,lint) golangci-lint run
+
+verify: check-static observability bench-test bench-once fuzz test # all of check but lint
+
+check-static: generate-check delivery browser-test ## Check generated code, delivery files and documentation
 
 generate: proto-gen ## Make all generated code again
 	$(call tool,ogen) ogen --config api/ogen.yml --target internal/rest/oas --package oas --clean api/openapi.yaml
@@ -98,13 +105,12 @@ compose-down: ## Stop the containers; the data stays
 
 REVISION ?= HEAD
 FUZZTIME ?= 20s
-check-static: FUZZTIME = 3s
+verify: FUZZTIME = 3s
 
 fuzz: ## Run each fuzz target for FUZZTIME (20s)
 	FUZZTIME=$(FUZZTIME) scripts/fuzz
 
-chaos: ## Let every fault strike 30 times, which is 240 crashes (about 5 minutes)
-	@scripts/test-deps
-	CHAOS_ROUNDS=30 go test -count=1 -timeout 30m -v -run 'TestPostgreSQL|TestSQLite' ./internal/test/chaos
+chaos: ## Let every fault strike 30 times (about 10 minutes); VERSIONS=18 chooses PostgreSQL
+	VERSIONS="$(VERSIONS)" CHAOS_ROUNDS=30 scripts/on-postgres go test -count=1 -timeout 30m -v -run 'TestPostgreSQL|TestSQLite' ./internal/test/chaos
 
-.PHONY: bench-against help dev run build test check check-static lint generate proto-gen generate-check delivery observability vulncheck migrate bench bench-quick bench-micro bench-once bench-test bin/bench docker-build compose-up compose-down fuzz chaos browser-test bench-overload
+.PHONY: bench-against help dev run build test test-postgres check verify check-static lint generate proto-gen generate-check delivery observability vulncheck migrate bench bench-quick bench-micro bench-once bench-test bin/bench docker-build compose-up compose-down fuzz chaos browser-test bench-overload

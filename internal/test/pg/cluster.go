@@ -59,20 +59,27 @@ func newCluster(ctx context.Context, lines ...string) (*cluster, error) {
 		return nil, err
 	}
 	c := &cluster{bin: bin, attr: attr, password: crand.Text()}
+	return c, c.open(ctx, func() error { return c.initialize(ctx, lines) })
+}
+
+// open gives the cluster a directory, has fill put the data there, and starts the server. A cluster that
+// does not open leaves nothing behind.
+func (c *cluster) open(ctx context.Context, fill func() error) error {
 	// The temporary directory may be closed to the user that the server runs as.
-	if err = c.makeDir(os.TempDir()); errors.Is(err, os.ErrPermission) {
+	err := c.makeDir(os.TempDir())
+	if errors.Is(err, os.ErrPermission) {
 		err = c.makeDir("/tmp")
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err = c.initialize(ctx, lines); err == nil {
+	if err = fill(); err == nil {
 		err = c.startOnFreePort(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(err, c.close())
+		return errors.Join(err, c.close())
 	}
-	return c, nil
+	return nil
 }
 
 // makeDir makes the directory of the cluster in parent, and starts the keeper there.
@@ -117,11 +124,16 @@ func (c *cluster) initialize(ctx context.Context, lines []string) error {
 	if err := os.Remove(passwordFile); err != nil {
 		return err
 	}
+	return c.configure(settings + strings.Join(lines, "\n") + "\n")
+}
+
+// configure adds lines to the configuration. Of two that set the same the later one counts.
+func (c *cluster) configure(lines string) error {
 	conf, err := os.OpenFile(filepath.Join(c.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(conf, settings+strings.Join(lines, "\n")+"\n")
+	_, err = io.WriteString(conf, lines)
 	return errors.Join(err, conf.Close())
 }
 

@@ -191,6 +191,7 @@ func TestStartFailure(t *testing.T) {
 }
 
 func TestFindPrograms(t *testing.T) {
+	t.Setenv(binEnv, "")
 	known, err := findPrograms(t.Context(), usualPlaces)
 	if err != nil {
 		t.Fatal(err)
@@ -215,5 +216,15 @@ func TestFindPrograms(t *testing.T) {
 	}
 	if strings.Contains(errNoPrograms.Error(), "\n") {
 		t.Error("the error takes more than one line")
+	}
+
+	t.Setenv(binEnv, known)
+	if dir, err := findPrograms(t.Context(), nil); err != nil || dir != known {
+		t.Errorf("found %q, %v, want %q as %s says", dir, err, known, binEnv)
+	}
+	t.Setenv(binEnv, filepath.Join(root, "18"))
+	_, err = findPrograms(t.Context(), places)
+	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), binEnv) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("error %v, want a line that says what %s lacks", err, binEnv)
 	}
 }

@@ -43,11 +43,15 @@ func (h *host) open(ctx context.Context) error {
 	return h.err
 }
 
-// parseServerURL does not quote text in its error, for it may hold a password.
+// parseServerURL returns a URL that has a parameter, so that tests may add others with &. It does not quote
+// text in its error, for it may hold a password.
 func parseServerURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
 		return nil, errors.New("TEST_DATABASE_URL must be a postgres:// or postgresql:// URL")
+	}
+	if u.RawQuery == "" {
+		u.RawQuery = "sslmode=prefer" // which it is anyway
 	}
 	return u, nil
 }
@@ -95,13 +99,14 @@ func (h *host) build(ctx context.Context, build func(context.Context, string) er
 	return database, build(ctx, h.databaseURL(database))
 }
 
-// create makes a copy of the template and returns its name, which no other process uses.
-func (h *host) create(ctx context.Context, template string) (string, error) {
+// create makes a copy of the template, with options of CREATE DATABASE, and returns its name, which no
+// other process uses.
+func (h *host) create(ctx context.Context, template string, options ...string) (string, error) {
 	if err := h.open(ctx); err != nil {
 		return "", err
 	}
 	name := "pgtest_" + strings.ToLower(rand.Text())
-	if err := h.exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+template); err != nil {
+	if err := h.exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+template+" "+strings.Join(options, " ")); err != nil {
 		return "", fmt.Errorf("create database: %w", err)
 	}
 	return name, nil

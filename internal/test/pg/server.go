@@ -25,6 +25,12 @@ type Server struct {
 func Start(t testing.TB) *Server {
 	t.Helper()
 	c, err := newCluster(t.Context())
+	return serve(t, c, err)
+}
+
+// serve returns the cluster as a server that is gone at the end of the test.
+func serve(t testing.TB, c *cluster, err error) *Server {
+	t.Helper()
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}
