@@ -17,7 +17,6 @@ type handler struct {
 	version string
 	auth    *auth.Authenticator // see [Options]
 	ready   func() error
-	limit   *ratelimit.Limiter
 	proxies []netip.Prefix
 }
 
@@ -88,12 +87,12 @@ func (h *handler) ListCartsByIDs(ctx context.Context, req *oas.IDsRequest) (oas.
 
 func (h *handler) UpsertCart(ctx context.Context, req *oas.UpsertRequest) (oas.UpsertCartRes, error) {
 	cmd, err := upsert(ctx, req)
-	return h.do(ctx, h.limit.Limit(cmd, h.caller(ctx, cmd.Owner)), err)
+	return h.do(ctx, cmd, err)
 }
 
 func (h *handler) AddItem(ctx context.Context, req *oas.AddItemRequest) (oas.AddItemRes, error) {
 	cmd, err := addItem(ctx, req)
-	return h.do(ctx, h.limit.Limit(cmd, h.caller(ctx, cmd.Owner)), err)
+	return h.do(ctx, cmd, err)
 }
 
 func (h *handler) PutItem(ctx context.Context, req *oas.ItemRequest, p oas.PutItemParams) (oas.PutItemRes, error) {
@@ -116,14 +115,6 @@ func (h *handler) SetStatus(ctx context.Context, req *oas.StatusRequest, p oas.S
 	return h.do(ctx, cmd, err)
 }
 
-// caller returns who creates a cart for the owner. A fresh cookie is nobody yet, so its address counts.
-func (h *handler) caller(ctx context.Context, owner cart.Owner) ratelimit.Caller {
-	if v := visitOf(ctx); v.fresh != "" {
-		return ratelimit.At(clientAddress(v.request, h.proxies))
-	}
-	return ratelimit.Caller{Owner: owner}
-}
-
 // do runs the command unless there is an error already. A fresh guest cookie goes out whatever comes
 // of the command, so that a caller who repeats it finds the cart that it may have made; but not where it has
 // made too many, or the next try would be that of another caller.
@@ -132,6 +123,9 @@ func (h *handler) do(ctx context.Context, cmd cart.Command, err error) (*oas.Car
 		return nil, err
 	}
 	v := visitOf(ctx)
+	if v.fresh != "" { // Its cookie is nobody yet.
+		ctx = ratelimit.From(ctx, clientAddress(v.request, h.proxies))
+	}
 	v.keepGuest(cmd.Ref().Owner)
 	c, err := h.carts.Do(ctx, cmd)
 	if cart.CodeOf(err) == cart.CodeRateLimited {

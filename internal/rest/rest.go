@@ -16,7 +16,6 @@ import (
 
 	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
-	"github.com/sellio/sellio-cart/internal/ratelimit"
 	"github.com/sellio/sellio-cart/internal/requestid"
 	"github.com/sellio/sellio-cart/internal/rest/oas"
 )
@@ -34,7 +33,6 @@ type Options struct {
 	MaxRequests    int           // under way at once; further ones are answered with 503
 
 	Auth           *auth.Authenticator // nil: every caller is trusted
-	Limit          *ratelimit.Limiter  // of creating carts
 	TrustedProxies []netip.Prefix      // whose word on where a request comes from is taken
 	Origins        []string            // of other sites whose pages may call; each must be valid
 }
@@ -43,7 +41,7 @@ type Options struct {
 // stand before it.
 func New(carts cart.Service, o Options) http.Handler {
 	s := &server{Options: o}
-	h := &handler{carts: carts, version: o.Version, auth: o.Auth, ready: o.Ready, limit: o.Limit, proxies: o.TrustedProxies}
+	h := &handler{carts: carts, version: o.Version, auth: o.Auth, ready: o.Ready, proxies: o.TrustedProxies}
 	routes, err := oas.NewServer(
 		h, h,
 		oas.WithErrorHandler(s.fail),
