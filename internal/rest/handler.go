@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"net/netip"
 
 	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
@@ -13,11 +12,8 @@ import (
 // handler implements the operations of api/openapi.yaml. What it gets has passed the checks that the
 // document states.
 type handler struct {
-	carts   cart.Service
-	version string
-	auth    *auth.Authenticator // see [Options]
-	ready   func() error
-	proxies []netip.Prefix
+	Options
+	carts cart.Service
 }
 
 var (
@@ -28,10 +24,10 @@ var (
 // HandleBearer finds out who makes a request, of operations that the document says are not open to all. It runs
 // before anything else of the request is read.
 func (h *handler) HandleBearer(ctx context.Context, _ oas.OperationName, t oas.Bearer) (context.Context, error) {
-	if h.auth == nil {
+	if h.Auth == nil {
 		return ctx, nil
 	}
-	caller, err := h.auth.Authenticate(ctx, t.Request.Header["Authorization"], visitOf(ctx).guest)
+	caller, err := h.Auth.Authenticate(ctx, t.Request.Header["Authorization"], visitOf(ctx).guest)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +35,7 @@ func (h *handler) HandleBearer(ctx context.Context, _ oas.OperationName, t oas.B
 }
 
 func (h *handler) GetService(context.Context) (*oas.Service, error) {
-	return &oas.Service{Service: "sellio-cart", Version: h.version}, nil
+	return &oas.Service{Service: "sellio-cart", Version: h.Version}, nil
 }
 
 func (h *handler) GetHealth(context.Context) (*oas.Health, error) {
@@ -51,7 +47,7 @@ func (h *handler) GetHealthV1(ctx context.Context) (*oas.Health, error) {
 }
 
 func (h *handler) GetReady(context.Context) (oas.GetReadyRes, error) {
-	if err := h.ready(); err != nil {
+	if err := h.Ready(); err != nil {
 		return nil, err
 	}
 	return &oas.Health{Status: "ready"}, nil
@@ -124,12 +120,11 @@ func (h *handler) do(ctx context.Context, cmd cart.Command, err error) (*oas.Car
 	}
 	v := visitOf(ctx)
 	if v.fresh != "" { // Its cookie is nobody yet.
-		ctx = ratelimit.From(ctx, clientAddress(v.request, h.proxies))
+		ctx = ratelimit.From(ctx, clientAddress(v.request, h.TrustedProxies))
 	}
-	v.keepGuest(cmd.Ref().Owner)
 	c, err := h.carts.Do(ctx, cmd)
-	if cart.CodeOf(err) == cart.CodeRateLimited {
-		v.Header().Del("Set-Cookie")
+	if err == nil || cart.CodeOf(err) != cart.CodeRateLimited {
+		v.keepGuest(cmd.Ref().Owner)
 	}
 	return one(c, err)
 }

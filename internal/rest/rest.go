@@ -41,7 +41,7 @@ type Options struct {
 // stand before it.
 func New(carts cart.Service, o Options) http.Handler {
 	s := &server{Options: o}
-	h := &handler{carts: carts, version: o.Version, auth: o.Auth, ready: o.Ready, proxies: o.TrustedProxies}
+	h := &handler{Options: o, carts: carts}
 	routes, err := oas.NewServer(
 		h, h,
 		oas.WithErrorHandler(s.fail),
@@ -168,6 +168,9 @@ type visitKey struct{}
 
 // visitOf returns the visit that ctx belongs to. Every context that a handler gets has one.
 func visitOf(ctx context.Context) *visit { return ctx.Value(visitKey{}).(*visit) }
+
+// Unwrap lets [http.ResponseController] reach what is around.
+func (v *visit) Unwrap() http.ResponseWriter { return v.ResponseWriter }
 
 // WriteHeader implements [http.ResponseWriter].
 func (v *visit) WriteHeader(status int) {
