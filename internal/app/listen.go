@@ -36,7 +36,7 @@ func (s *service) serveRPC(ctx context.Context, carts cart.Service) (addr string
 	server := rpc.New(carts, rpc.Options{
 		Logger: s.log, RequestTimeout: s.cfg.RequestTimeout,
 		ClientTimeout: s.cfg.ClientTimeout, IdleTimeout: s.cfg.IdleTimeout, MaxRequests: s.cfg.MaxConnections,
-		Limit: s.limit, TLS: secure, Auth: s.who,
+		TLS: secure, Auth: s.who,
 		ServerOptions: append(s.tracing.ServerOptions(),
 			grpc.ChainUnaryInterceptor(s.metrics.Unary(cartv1.CartService_ServiceDesc))),
 	})
@@ -64,7 +64,7 @@ func (s *service) serveREST(ctx context.Context, carts cart.Service) (addr strin
 	mux.Handle("/", rest.New(carts, rest.Options{
 		Logger: s.log, SecureCookie: !s.cfg.Local(), RequestTimeout: s.cfg.RequestTimeout, Version: s.version,
 		Ready: s.ready.Err, MaxRequests: s.cfg.MaxConnections,
-		Auth: s.who, Limit: s.limit, TrustedProxies: s.cfg.TrustedProxies, Origins: s.cfg.CORSOrigins,
+		Auth: s.who, TrustedProxies: s.cfg.TrustedProxies, Origins: s.cfg.CORSOrigins,
 	}))
 	secure, err := s.tlsConfig("", "h2", "http/1.1")
 	if err != nil {

@@ -120,8 +120,8 @@ func bearer(authorization []string) (token string, shown bool) {
 	return "", false
 }
 
-// HeldCookie returns the first valid guest cookie in Cookie headers, "" where there is none.
-func HeldCookie(headers []string) string {
+// CookieOf returns the first valid guest cookie in Cookie headers, "" where there is none.
+func CookieOf(headers []string) string {
 	r := http.Request{Header: http.Header{"Cookie": headers}}
 	for _, c := range r.CookiesNamed(GuestCookie) {
 		if cart.ValidCookie(c.Value) {

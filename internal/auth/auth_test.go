@@ -232,7 +232,7 @@ func TestLogSaysWhy(t *testing.T) {
 	}
 }
 
-func TestHeldCookie(t *testing.T) {
+func TestCookieOf(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		headers []string
@@ -249,7 +249,7 @@ func TestHeldCookie(t *testing.T) {
 		{[]string{"Sellio_Cart=mine", "xsellio_cart=mine"}, ""},
 		{[]string{"sellio_cart"}, ""},
 	} {
-		if got := HeldCookie(tt.headers); got != tt.want {
+		if got := CookieOf(tt.headers); got != tt.want {
 			t.Errorf("%q: got %q, want %q", tt.headers, got, tt.want)
 		}
 	}
