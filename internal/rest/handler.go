@@ -32,7 +32,7 @@ func (h *handler) HandleBearer(ctx context.Context, _ oas.OperationName, t oas.B
 	if h.auth == nil {
 		return ctx, nil
 	}
-	caller, err := h.auth.Authenticate(ctx, t.Request.Header["Authorization"], visitOf(ctx).guest)
+	caller, err := h.auth.Authenticate(ctx, t.Request.Header["Authorization"], t.Request.Header["Cookie"], visitOf(ctx).guest)
 	if err != nil {
 		return nil, err
 	}
