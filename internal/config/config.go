@@ -73,8 +73,12 @@ type Config struct {
 
 	// AuthJWKS is where the public keys of the issuer are.
 	AuthJWKS string `env:"AUTH_JWKS" match:"^(https?://[^@\\s]+|/.*|[^:]+)$" holds:"an https:// or http:// URL without a user, or the path of a file" doc:"JWKS with the public keys for these JWTs; must be set when AUTH_MODE is jwt"`
-	// AdminPort is the port of metrics and profiles; 0 is any free port. It is no other's port.
-	AdminPort int `env:"ADMIN_PORT" envDefault:"9090" min:"0" max:"65535" doc:"port of /metrics and /debug/pprof, which nobody outside may reach; 0 takes any free one"`
+
+	// AdminPort is the port of metrics, probes and profiles; 0 is any free port. It is no other's port.
+	AdminPort int `env:"ADMIN_PORT" envDefault:"9090" min:"0" max:"65535" doc:"port of /metrics, /healthz, /readyz and /debug/pprof, which nobody outside may reach; 0 takes any free one"`
+
+	// AdminAddress is the address that AdminPort is opened on, "" for all addresses.
+	AdminAddress Host `env:"ADMIN_ADDRESS" holds:"an IP address or a host name" doc:"address of this machine that ADMIN_PORT is opened on; not set, it is opened on all of them"`
 
 	// ClientTimeout bounds what a client takes its time for: to send a request, and again to take the answer.
 	ClientTimeout time.Duration `env:"CLIENT_TIMEOUT" envDefault:"5s" min:"100ms" max:"5m" doc:"how long a client may take to send a request, and again to take the answer"`
@@ -175,6 +179,7 @@ func parse(vars map[string]string, fallback string) (Config, error) {
 		FuncMap: map[reflect.Type]env.ParserFunc{
 			reflect.TypeFor[DatabaseURL](): func(raw string) (any, error) { return ParseDatabaseURL(raw) },
 			reflect.TypeFor[Tokens]():      func(raw string) (any, error) { return parseTokens(raw) },
+			reflect.TypeFor[Host]():        func(raw string) (any, error) { return parseHost(raw) },
 			reflect.TypeFor[Networks]():    func(raw string) (any, error) { return parseNetworks(raw) },
 			reflect.TypeFor[Origins]():     func(raw string) (any, error) { return parseOrigins(raw) },
 		},

@@ -104,6 +104,12 @@ func TestGoodValues(t *testing.T) {
 		{"QUEUE_SIZE", "1", "1"},
 		{"QUEUE_SIZE", "1000000", "1000000"},
 		{"AUTH_MODE", "none", "none"},
+		{"ADMIN_ADDRESS", "", ""},
+		{"ADMIN_ADDRESS", "127.0.0.1", "127.0.0.1"},
+		{"ADMIN_ADDRESS", "::1", "::1"},
+		{"ADMIN_ADDRESS", "fe80::1%eth0", "fe80::1%eth0"},
+		{"ADMIN_ADDRESS", "localhost", "localhost"},
+		{"ADMIN_ADDRESS", "2.pods.example-1.com", "2.pods.example-1.com"},
 		{"CLIENT_TIMEOUT", "100ms", "100ms"},
 		{"IDLE_TIMEOUT", "1h", "1h0m0s"},
 		{"MAX_CONNECTIONS", "1", "1"},
@@ -136,6 +142,7 @@ func TestBadValues(t *testing.T) {
 		shutdown = "a duration from 1s to 10m, such as 15s"
 		lanes    = "a whole number from 1 to 64"
 		mode     = "none, token or jwt"
+		address  = "an IP address or a host name"
 	)
 	for _, tt := range []struct{ name, value, want string }{
 		{"HTTP_PORT", "abc", port},
@@ -177,6 +184,13 @@ func TestBadValues(t *testing.T) {
 		{"CORS_ORIGINS", "*.example.com", "origins such as https://shop.example.com, separated by commas"},
 		{"CORS_ORIGINS", "shop.example.com", "origins such as https://shop.example.com, separated by commas"},
 		{"DOCS_ENABLED", "no", "true or false"},
+		{"ADMIN_ADDRESS", "*", address},
+		{"ADMIN_ADDRESS", "127.0.0.1:9090", address},
+		{"ADMIN_ADDRESS", "[::1]", address},
+		{"ADMIN_ADDRESS", "256.0.0.1", address},
+		{"ADMIN_ADDRESS", "10.0.0.0/8", address},
+		{"ADMIN_ADDRESS", "-admin.example", address},
+		{"ADMIN_ADDRESS", "my_host", address},
 	} {
 		t.Run(tt.name+"="+tt.value, func(t *testing.T) {
 			t.Parallel()
