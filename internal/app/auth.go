@@ -13,7 +13,7 @@ import (
 // newAuthenticator returns what tells callers apart, nil where all of them are trusted.
 func newAuthenticator(ctx context.Context, cfg config.Config, log *slog.Logger) (*auth.Authenticator, error) {
 	if cfg.AuthMode == "none" {
-		if cfg.AppEnv == "prod" {
+		if cfg.Prod() {
 			log.Warn("Every caller is trusted with every cart, since AUTH_MODE is none. Only the network keeps others out.")
 		}
 		return nil, nil

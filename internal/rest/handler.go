@@ -27,7 +27,7 @@ func (h *handler) HandleBearer(ctx context.Context, _ oas.OperationName, t oas.B
 	if h.Auth == nil {
 		return ctx, nil
 	}
-	caller, err := h.Auth.Authenticate(ctx, t.Request.Header["Authorization"], visitOf(ctx).guest)
+	caller, err := h.Auth.Authenticate(ctx, t.Request.Header["Authorization"], t.Request.Header["Cookie"], visitOf(ctx).guest)
 	if err != nil {
 		return nil, err
 	}

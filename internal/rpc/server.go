@@ -30,11 +30,16 @@ import (
 
 // The limits of what clients may ask of the server. The largest valid request is a few kilobytes.
 const (
-	maxRequestBytes = 64 << 10 // of one message, unpacked
-	maxHeaderBytes  = 16 << 10 // of all metadata of one request
-	maxStreams      = 1000     // requests under way on one connection
-	minPingInterval = 10 * time.Second
+	maxRequestBytes  = 64 << 10 // of one message, unpacked
+	maxMetadataBytes = 16 << 10 // of one request, as HTTP/2 counts them
+	maxStreams       = 1000     // requests under way on one connection
+	minPingInterval  = 10 * time.Second
 )
+
+// maxHeaderBytes is the largest metadata that the library reads. More ends the connection, and with it all requests on
+// it. So it is well above maxMetadataBytes, which fails one request, and far below the 16 MiB that the library would
+// hold for each connection otherwise.
+const maxHeaderBytes = 128 << 10
 
 // Options are the settings of a [Server]. All up to MaxRequests must be set.
 type Options struct {
@@ -85,7 +90,7 @@ func New(carts cart.Service, o Options) *Server {
 		grpc.MaxRecvMsgSize(maxRequestBytes),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.MaxConcurrentStreams(maxStreams),
-		grpc.InTapHandle(s.limitTime),
+		grpc.InTapHandle(s.tap),
 		// Requests are small. Windows that grow with the line would take a ping every few requests to measure it.
 		grpc.StaticStreamWindowSize(maxRequestBytes),
 		grpc.StaticConnWindowSize(maxRequestBytes),
