@@ -197,5 +197,8 @@ func (s *service) openStore(ctx context.Context) (cart.Store, error) {
 		return nil, fmt.Errorf("open %v: %w", cfg.DatabaseURL, err)
 	}
 	s.metrics.WatchPool(store.Stat)
+	if err := warnOfBridge(ctx, store, s.log); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %v: %w", cfg.DatabaseURL, err), store.Close())
+	}
 	return store, nil
 }

@@ -42,6 +42,8 @@ const (
 	adminShutdown        = "57P01"
 	crashShutdown        = "57P02"
 	undefinedTable       = "42P01"
+
+	insufficientPrivilege = "42501"
 )
 
 // broken reports whether the connection was lost, so that another one may do better.

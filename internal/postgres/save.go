@@ -38,7 +38,7 @@ const (
 	deleteSQL = `deleted AS (
 		DELETE FROM cart c
 		USING unnest(?::bigint[], ?::bigint[]) AS w (id, was)
-		WHERE c.id = w.id AND c.version = w.was`
+		WHERE c.id = w.id AND c.version = w.was AND ` + bridgeExempt
 
 	// makeSQL creates carts, which are known by the negative of their number in the batch until they have
 	// ids. An owner who has an ACTIVE cart is left out by the unique indexes.
@@ -246,7 +246,8 @@ func (s *changeSet) add(ch *cart.Change) (ref int64) {
 const freeSQL = `
 	UPDATE cart c SET cookie = NULL
 	FROM unnest($1::bigint[], $2::text[]) AS g (company_id, cookie)
-	WHERE c.company_id = g.company_id AND c.cookie = g.cookie AND c.status = 1 AND c.user_id > 0`
+	WHERE c.company_id = g.company_id AND c.cookie = g.cookie AND c.status = 1 AND c.user_id > 0
+		AND ` + bridgeExempt
 
 // lockSQL locks carts in the order of their ids, for batches that both update carts and delete some: so
 // two batches never wait for each other in a circle.
