@@ -28,6 +28,9 @@ var usualPlaces = []string{
 	"/usr/local/pgsql/bin",
 }
 
+// FindPrograms returns the directory of the PostgreSQL programs that a new server is made with.
+func FindPrograms(ctx context.Context) (string, error) { return findPrograms(ctx, usualPlaces) }
+
 // findPrograms returns the directory of PostgreSQL's programs: the one that pg_config on PATH names,
 // the one on PATH, or the newest in the places, which are patterns.
 func findPrograms(ctx context.Context, places []string) (string, error) {
