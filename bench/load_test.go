@@ -3,12 +3,13 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"net"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -116,60 +117,23 @@ func TestTogetherStopsAtTheFirstError(t *testing.T) {
 	}
 }
 
-func TestProxyDelaysRoundTrips(t *testing.T) {
+// Within a pair, each side goes first as often as the other, on a database that was tidied just before.
+func TestMeasureTurnsRound(t *testing.T) {
 	t.Parallel()
-	server, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var did []string
+	do := func(name string) step {
+		return step{Key{Load: name}, func(context.Context) (Sample, error) {
+			did = append(did, name)
+			return Sample{}, nil
+		}}
 	}
-	defer server.Close()
-	go echo(server)
-	const delay = 20 * time.Millisecond
-	p, err := startProxy(t.Context(), server.Addr().String(), delay)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := net.Dial("tcp", p.address())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	answers := bufio.NewReader(conn)
-	for range 3 {
-		began := time.Now()
-		if _, err := conn.Write([]byte("ping\n")); err != nil {
-			t.Fatal(err)
-		}
-		if answer, err := answers.ReadString('\n'); err != nil || answer != "ping\n" {
-			t.Fatalf("got %q, %v", answer, err)
-		}
-		if took := time.Since(began); took < delay {
-			t.Errorf("a round trip took %v, want at least %v", took, delay)
-		}
-	}
-	if err := p.close(); err != nil {
-		t.Error(err)
-	}
-	if _, err := answers.ReadByte(); err == nil {
-		t.Error("the connection outlived the proxy")
-	}
-}
-
-// echo serves one connection.
-func echo(listener net.Listener) {
-	conn, err := listener.Accept()
-	if err != nil {
-		return
-	}
-	defer conn.Close()
-	lines := bufio.NewReader(conn)
-	for {
-		line, err := lines.ReadString('\n')
-		if err != nil {
-			return
-		}
-		if _, err := conn.Write([]byte(line)); err != nil {
-			return
-		}
+	b := &bench{plan: Plan{Rounds: 4}, log: log.New(io.Discard, "", 0), results: &Results{}}
+	err := b.measure(t.Context(), []step{do("ours"), do("theirs")}, func(context.Context) error {
+		did = append(did, "tidy")
+		return nil
+	})
+	const want = "tidy ours theirs tidy theirs ours tidy ours theirs tidy theirs ours"
+	if got := strings.Join(did, " "); err != nil || got != want {
+		t.Errorf("got %s, %v; want %s", got, err, want)
 	}
 }

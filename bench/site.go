@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	pgtest "github.com/sellio/sellio-cart/internal/test/pg"
 )
 
 // growth is the part that measures with more carts, and with longer ones.
@@ -66,8 +68,8 @@ func (b *bench) baseline(s *site, load string, clients int) step {
 		script = "read"
 	}
 	run := pgbench{
-		server: b.server, database: s.database, dir: b.dir, script: script, clients: clients, duration: b.time(clients),
-		carts: s.carts, lines: s.lines,
+		path: b.tools.pgbench, server: b.server, database: s.database, dir: b.dir, script: script, clients: clients,
+		duration: b.time(clients), carts: s.carts, lines: s.lines,
 	}.run
 	return step{s.key(load, clients, 0), run}
 }
@@ -136,7 +138,7 @@ func (b *bench) audited(ctx context.Context, s *site, load string, run func(cont
 
 // versions returns the sum of the versions of all carts.
 func (b *bench) versions(ctx context.Context, s *site) (sum int64, err error) {
-	conn, err := pgx.Connect(ctx, b.server.url(b.server.address(), s.database))
+	conn, err := pgx.Connect(ctx, b.server.url(s.database))
 	if err != nil {
 		return 0, err
 	}
@@ -175,19 +177,20 @@ func (b *bench) postgresSite(ctx context.Context, part string, carts, lines int)
 	if err := fillPostgres(ctx, b.server, b.binary, b.dir, s.database, carts, lines); err != nil {
 		return nil, err
 	}
-	return s, b.serve(ctx, s, b.binary, b.server.url(b.server.address(), s.database))
+	return s, b.serve(ctx, s, b.binary, b.server.url(s.database))
 }
 
 // remoteSite starts a service that has a round trip of that length to the database of another one.
 func (b *bench) remoteSite(ctx context.Context, of *site, away time.Duration) (*site, error) {
-	p, err := startProxy(ctx, b.server.address(), away)
+	p, err := pgtest.StartProxy(ctx, b.server.url(of.database))
 	if err != nil {
 		return nil, err
 	}
-	b.closers = append(b.closers, p.close)
+	p.Delay(away)
+	b.closers = append(b.closers, p.Close)
 	s := *of
 	s.kind = fmt.Sprintf("PostgreSQL, %d ms away", away.Milliseconds())
-	return &s, b.serve(ctx, &s, b.binary, b.server.url(p.address(), s.database))
+	return &s, b.serve(ctx, &s, b.binary, p.URL())
 }
 
 func (b *bench) sqliteSite(ctx context.Context, carts, lines int) (*site, error) {
