@@ -13,7 +13,7 @@ import (
 )
 
 // comparedLoads are what two revisions of the service are compared by.
-var comparedLoads = []string{restGet, restItem, rpcGet, rpcItem}
+var comparedLoads = []string{restGet, restItem, rpcGet, rpcItem, restCheckout}
 
 // comparedClients is the number of connections, or of calls in flight.
 const comparedClients = 64
@@ -54,7 +54,10 @@ func (b *bench) compare(ctx context.Context) error {
 
 // compared is a step on one of the two sites.
 func (b *bench) compared(s *site, load string) step {
-	if scripts[load] != "" {
+	switch {
+	case load == restCheckout:
+		return b.checkout(s, comparedClients)
+	case scripts[load] != "":
 		return b.rest(s, load, comparedClients, 0)
 	}
 	return b.rpc(s, load, comparedClients)
@@ -129,7 +132,7 @@ func (r *Results) writeComparison(w io.Writer) {
 	fmt.Fprintf(w, "`make bench-against REVISION=%s ROUNDS=%d` runs revision %s of the service beside %s on one database of "+
 		"%d carts of %d lines. Each load runs for %d s on one and then on the other, with %d clients; the order changes from "+
 		"round to round, and carts that a load makes are deleted before the next round. The figures are medians of the "+
-		"ratios within a round, with their quartiles.\n\n",
+		"ratios within a round, with their quartiles. In the last load one answer is one cart: three requests.\n\n",
 		r.Plan.Against, r.Plan.Rounds, r.Machine.Revision, r.Plan.Against,
 		r.Plan.Carts, r.Plan.Lines, r.Plan.Seconds, comparedClients)
 	fmt.Fprintf(w, "%s; load average %s before the run.\n\n", r.Began.Format("2 January 2006"), r.Machine.LoadBefore)

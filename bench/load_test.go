@@ -4,12 +4,15 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -114,6 +117,83 @@ func TestTogetherStopsAtTheFirstError(t *testing.T) {
 	})
 	if !errors.Is(err, failure) {
 		t.Errorf("got %v, want the failure", err)
+	}
+}
+
+// shop is a server that knows carts as far as checkoutLoad does.
+type shop struct {
+	t      *testing.T
+	mu     sync.Mutex
+	owners map[int64]bool
+	steps  []int // by cart, what was done to it
+	fail   string
+}
+
+func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var body struct {
+		UserID int64 `json:"user_id"`
+		Status int
+	}
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+		s.t.Error(err)
+	}
+	var id int
+	var rest string
+	request := r.Method + " " + r.URL.Path
+	if request != "POST /api/v1/cart/add-item" {
+		if _, err := fmt.Sscanf(r.URL.Path, "/api/v1/cart/%d/%s", &id, &rest); err != nil {
+			s.t.Error(err)
+		}
+	}
+	switch {
+	case rest == s.fail:
+		http.Error(w, "no", http.StatusConflict)
+		return
+	case rest == "" && !s.owners[body.UserID]:
+		s.owners[body.UserID] = true
+		id = len(s.steps)
+		s.steps = append(s.steps, 1)
+	case r.Method == http.MethodPost && rest == "item" && s.steps[id] == 1,
+		r.Method == http.MethodPut && rest == "status" && s.steps[id] == 2 && body.Status == 3:
+		s.steps[id]++
+	default:
+		s.t.Errorf("%s of user %d out of turn", request, body.UserID)
+	}
+	fmt.Fprintf(w, `{"id":%d,"company_id":1}`, id)
+}
+
+func TestCheckoutLoad(t *testing.T) {
+	t.Parallel()
+	shop := &shop{t: t, owners: map[int64]bool{}, fail: "nothing"}
+	server := httptest.NewServer(shop)
+	defer server.Close()
+	for range 2 { // the second run meets what the first left behind
+		before := len(shop.steps)
+		sample, err := checkoutLoad{url: server.URL, clients: 4, duration: 50 * time.Millisecond}.run(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if made := len(shop.steps) - before; sample.Requests != made || made == 0 {
+			t.Errorf("%d counted, %d carts made", sample.Requests, made)
+		}
+	}
+	for id, steps := range shop.steps {
+		if steps != 3 {
+			t.Errorf("cart %d saw %d requests, want 3", id, steps)
+		}
+	}
+}
+
+func TestCheckoutLoadFailsWithAnAnswer(t *testing.T) {
+	t.Parallel()
+	for _, step := range []string{"", "item", "status"} {
+		server := httptest.NewServer(&shop{t: t, owners: map[int64]bool{}, fail: step})
+		defer server.Close()
+		if sample, err := (checkoutLoad{url: server.URL, clients: 2, duration: time.Minute}).run(t.Context()); err == nil {
+			t.Errorf("%q refused: got %+v and no error", step, sample)
+		}
 	}
 }
 

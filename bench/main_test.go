@@ -100,7 +100,7 @@ func TestReport(t *testing.T) {
 	text := published()
 	for _, want := range []string{
 		"## Against old\n", "`make bench-against REVISION=old ROUNDS=2`",
-		"| new / old | rate |", "| " + rpcItem + " | 1.50 (1.00–2.00) | 1.25 (0.50–2.00) |",
+		"| new / old | rate |", "| " + restCheckout + " | 1.50 (1.00–2.00) | 1.25 (0.50–2.00) |",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)

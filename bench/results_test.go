@@ -130,7 +130,7 @@ func compared() *Results {
 		"PostgreSQL":      {{Rate: 30, CPU: 2, Requests: 10}, {Rate: 10, CPU: 1, Requests: 10}},
 		"PostgreSQL, old": {{Rate: 15, CPU: 1, Requests: 10}, {Rate: 10, CPU: 1, Requests: 5}},
 	} {
-		key := Key{Database: database, Carts: 100, Lines: 5, Load: rpcItem, Clients: comparedClients}
+		key := Key{Database: database, Carts: 100, Lines: 5, Load: restCheckout, Clients: comparedClients}
 		r.Series = append(r.Series, Series{key, rounds})
 	}
 	return r
@@ -144,11 +144,11 @@ func TestComparison(t *testing.T) {
 	}
 	want := []string{"1.500", "1.000–2.000", "1.250", "0.500–2.000"}
 	for line := range strings.Lines(out.String()) {
-		if figures, ok := strings.CutPrefix(line, rpcItem); ok && !slices.Equal(strings.Fields(figures), want) {
+		if figures, ok := strings.CutPrefix(line, restCheckout); ok && !slices.Equal(strings.Fields(figures), want) {
 			t.Errorf("got %q, want %q", figures, want)
 		}
 	}
-	if !strings.HasPrefix(out.String(), "new / old") || !strings.Contains(out.String(), rpcItem) {
+	if !strings.HasPrefix(out.String(), "new / old") || !strings.Contains(out.String(), restCheckout) {
 		t.Errorf("no revisions or no checkout in:\n%s", out.String())
 	}
 }
