@@ -18,24 +18,24 @@ const (
 // (fsync is on). Its methods fail the test when they fail, so call them from the test's goroutine.
 type Server struct {
 	t       testing.TB
-	cluster *cluster
+	cluster *Cluster
 }
 
 // Start starts a server for this test alone. It is gone at the end of the test.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	c, err := newCluster(t.Context())
+	c, err := NewCluster(t.Context())
 	return serve(t, c, err)
 }
 
 // serve returns the cluster as a server that is gone at the end of the test.
-func serve(t testing.TB, c *cluster, err error) *Server {
+func serve(t testing.TB, c *Cluster, err error) *Server {
 	t.Helper()
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := c.close(); err != nil {
+		if err := c.Close(); err != nil {
 			t.Errorf("pgtest: %v", err)
 		}
 	})
@@ -43,7 +43,7 @@ func serve(t testing.TB, c *cluster, err error) *Server {
 }
 
 // URL returns the URL of an empty database on the server, for a superuser. It stays the same.
-func (s *Server) URL() string { return s.cluster.url().String() }
+func (s *Server) URL() string { return s.cluster.URL().String() }
 
 // Stop stops the server and waits until it has stopped.
 func (s *Server) Stop(mode StopMode) {
