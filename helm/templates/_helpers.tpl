@@ -8,7 +8,7 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* What tells this release from others. Selectors add a component, or they would catch the Job's pods. */ -}}
+{{- /* Labels that identify the release. Selectors add a component, so that they do not match the Job's pods. */ -}}
 {{- define "sellio-cart.instanceLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -52,10 +52,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- printf "%s-database" (include "sellio-cart.fullname" .) -}}
 {{- end -}}
 
-{{- /* Where DATABASE_URL is read from: the one place that says so, for the server and the migrations. */ -}}
+{{- /* The Secret key that holds DATABASE_URL. */ -}}
 {{- define "sellio-cart.databaseKeyRef" -}}
 {{- if .Values.database.url -}}
-{{- /* Not in values.schema.json, whose errors print the value and with it the password. */ -}}
+{{- /* Not checked in values.schema.json: its errors would print the password. */ -}}
 {{- if not (regexMatch "^postgres(ql)?([+]asyncpg)?://" .Values.database.url) -}}
 {{- fail "database.url must start with postgresql://" -}}
 {{- end -}}
@@ -69,7 +69,7 @@ key: {{ .Values.database.existingSecret.key }}
 {{- end -}}
 {{- end -}}
 
-{{- /* Where migrations read DATABASE_URL from. */ -}}
+{{- /* The Secret key that holds DATABASE_URL for migrations. */ -}}
 {{- define "sellio-cart.migrationKeyRef" -}}
 {{- with .Values.database.migrationSecret -}}
 {{- if .name -}}
@@ -81,7 +81,7 @@ key: {{ .key }}
 {{- end -}}
 {{- end -}}
 
-{{- /* The secrets that are files in /etc/sellio-cart. */ -}}
+{{- /* Sources of the files in /etc/sellio-cart. */ -}}
 {{- define "sellio-cart.secretFiles" -}}
 {{- if .Values.auth.tokensSecret.name }}
 - secret:
@@ -108,11 +108,11 @@ key: {{ .key }}
 {{- end }}
 {{- end -}}
 
-{{- /* What all pods have in common, including the pod of `helm test`. */ -}}
+{{- /* The common part of all pods, including that of `helm test`. */ -}}
 {{- define "sellio-cart.podBase" -}}
 serviceAccountName: {{ include "sellio-cart.serviceAccountName" . }}
 automountServiceAccountToken: false
-# A Service called "http" in the namespace would otherwise set HTTP_PORT.
+# Otherwise a Service called "http" in the namespace would set HTTP_PORT.
 enableServiceLinks: false
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
@@ -122,7 +122,7 @@ imagePullSecrets:
 priorityClassName: {{ . }}
 {{- end }}
 securityContext:
-  # The image's user is a number, so the kubelet can check this.
+  # The kubelet can check this, because the image's user is numeric.
   runAsNonRoot: true
   seccompProfile:
     type: RuntimeDefault
@@ -136,7 +136,7 @@ tolerations:
 {{- end }}
 {{- end -}}
 
-{{- /* What the pods of the server and of the migration have in common. */ -}}
+{{- /* The common part of the server's and the migration's pods. */ -}}
 {{- define "sellio-cart.podSpec" -}}
 {{- include "sellio-cart.podBase" . }}
 {{- $secrets := include "sellio-cart.secretFiles" . | trim }}
@@ -161,8 +161,8 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{- /* What every container of sellio-cart has, whichever subcommand it runs. Takes the chart's root, and keyRef: where
-       DATABASE_URL is read from. */ -}}
+{{- /* The common part of every container that runs sellio-cart. Takes the chart's root, and in keyRef the Secret key that
+       holds DATABASE_URL. */ -}}
 {{- define "sellio-cart.container" -}}
 {{- $values := .root.Values -}}
 image: {{ printf "%s%s" $values.image.repository (include "sellio-cart.imageVersion" .root) | quote }}
