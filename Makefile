@@ -54,6 +54,7 @@ generate-check: generate # fails when generated code is not what is committed
 delivery: # tests the Dockerfile, compose.yaml and the chart
 	cd checks/delivery && go vet ./... && go test -count=1 ./... # the cache does not see files outside of the module
 	go tool -modfile=checks/delivery/go.mod helm lint helm
+	go tool -modfile=checks/delivery/go.mod helm lint helm --values checks/delivery/testdata/everything.yaml
 
 observability: # tests the Prometheus rules and the Grafana dashboard against the real service
 	@scripts/test-deps
