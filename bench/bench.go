@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// files are what pgbench and wrk run.
+// files are the scripts of pgbench and wrk.
 //
 //go:embed wrk/*.lua sql/*.sql
 var files embed.FS
@@ -27,13 +27,13 @@ type bench struct {
 	dir     string // for all files but PostgreSQL's
 	binary  string
 	server  postgres
-	closers []func() error // run last-in first-out
+	closers []func() error // run last-in, first-out
 	results *Results
 }
 
 // Plan says how much is measured.
 type Plan struct {
-	// Command is what was asked for: full, quick, overload or against.
+	// Command is full, quick, overload or against.
 	Command string `json:"command"`
 	// Against is the revision of the service to compare with.
 	Against string `json:"against,omitempty"`
@@ -47,7 +47,7 @@ type Plan struct {
 	Lines int `json:"lines"`
 }
 
-// runBench does all of the plan, and ends all that it started.
+// runBench carries out the plan, and stops everything that it started.
 func runBench(ctx context.Context, plan Plan, root string, logger *log.Logger) (_ *Results, err error) {
 	b := &bench{plan: plan, root: root, log: logger, results: &Results{Plan: plan, Began: time.Now().UTC()}}
 	defer func() {
@@ -105,7 +105,7 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 	return nil
 }
 
-// core measures the database, REST and gRPC side by side, and then the open loop, for which the peak must be known.
+// core measures the database, REST and gRPC side by side, and then the open loop, which needs their peak rates.
 func (b *bench) core(ctx context.Context) error {
 	s, err := b.postgresSite(ctx, "", b.plan.Carts, b.plan.Lines)
 	if err != nil {
@@ -173,7 +173,7 @@ func (b *bench) coreSteps(s *site) []step {
 func (b *bench) growth(ctx context.Context) error {
 	var steps []step
 	var tidies []func(context.Context) error
-	// Of long carts there are fewer, so that it is their length that is measured and not the size of the tables.
+	// There are fewer of the long carts, to measure their length rather than the size of the tables.
 	for _, size := range []struct{ carts, lines int }{
 		{10_000, 5}, {100_000, 5}, {1_000_000, 5}, {20_000, 1}, {20_000, 5}, {20_000, 50}, {2_000, 500},
 	} {
@@ -210,7 +210,7 @@ func (b *bench) sqlite(ctx context.Context) error {
 	return b.measure(ctx, steps, func(context.Context) error { return nil })
 }
 
-// warm runs the steps for nothing: none is counted before caches are warm and plans are made.
+// warm runs the steps once without counting them: caches fill, and PostgreSQL makes its plans.
 func warm(ctx context.Context, steps ...step) error {
 	for _, s := range steps {
 		if _, err := s.run(ctx); err != nil {
@@ -220,8 +220,8 @@ func warm(ctx context.Context, steps ...step) error {
 	return nil
 }
 
-// measure takes the steps in turn, round after round, so that what slows the machine for a while slows all of them; and
-// every other round backwards, so that none always comes after the same one. Tidy runs before each round.
+// measure runs all steps in every round: a disturbance of the machine then slows all of them alike. Every other round runs
+// backwards: no step always follows the same one. Tidy runs before each round.
 func (b *bench) measure(ctx context.Context, steps []step, tidy func(context.Context) error) error {
 	series := make([]Series, len(steps))
 	for round := range b.plan.Rounds {

@@ -26,7 +26,7 @@ func (l checkoutLoad) run(ctx context.Context) (Sample, error) {
 	defer client.CloseIdleConnections()
 	began := time.Now()
 	var owners atomic.Int64
-	owners.Store(began.UnixMicro()) // no run makes a cart a microsecond, so none meets the owners of one before
+	owners.Store(began.UnixMicro()) // far fewer carts than microseconds, so runs share no owners
 	return together(ctx, l.clients, func(ctx context.Context, _ int) ([]time.Duration, error) {
 		return l.shop(ctx, client, &owners, began.Add(l.duration))
 	})
@@ -61,7 +61,7 @@ func checkOutCart(client *fasthttp.HostClient, owner int64) error {
 	return send(client, fasthttp.MethodPut, path+"/status", `{"status":3}`, nil)
 }
 
-// send makes a request and decodes its answer, unless that is nil. A status other than 2xx is an error.
+// send makes a request and decodes the response into answer, unless that is nil. A status other than 2xx is an error.
 func send(client *fasthttp.HostClient, method, path, body string, answer any) error {
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseRequest(req)

@@ -12,13 +12,13 @@ import (
 	"text/tabwriter"
 )
 
-// comparedLoads are what two revisions of the service are compared by.
+// comparedLoads are the loads that two revisions of the service are compared with.
 var comparedLoads = []string{restGet, restItem, rpcGet, rpcItem, restCheckout}
 
 // comparedClients is the number of connections, or of calls in flight.
 const comparedClients = 64
 
-// compare measures the service and that of another revision side by side, on the same database.
+// compare measures the services of two revisions side by side, on the same database.
 func (b *bench) compare(ctx context.Context) error {
 	root := filepath.Join(b.dir, "against")
 	if err := b.checkOut(ctx, b.plan.Against, root); err != nil {
@@ -33,7 +33,7 @@ func (b *bench) compare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// A name such as HEAD~1 means another revision tomorrow.
+	// A name such as HEAD~1 will mean another revision tomorrow.
 	b.results.Plan.Against = describe(ctx, root)
 	theirs := *ours
 	theirs.kind = against(ours.kind, b.results.Plan.Against)
@@ -65,7 +65,7 @@ func (b *bench) compared(s *site, load string) step {
 
 // checkOut puts the files of a revision into a new directory.
 func (b *bench) checkOut(ctx context.Context, revision, dir string) error {
-	// A clone does not know the names of branches as the repository does.
+	// In a clone, local branches have other names.
 	commit, err := output(program(ctx, "git", "-C", b.root, "rev-parse", "--verify", "--end-of-options", revision+"^{commit}"))
 	if err != nil {
 		return err
@@ -81,13 +81,13 @@ func (b *bench) checkOut(ctx context.Context, revision, dir string) error {
 	return nil
 }
 
-// comparison is how the service does under a load, as ratios to the other revision.
+// comparison has the figures of one load, as ratios to the other revision.
 type comparison struct {
 	load      string
 	rate, cpu quartiles
 }
 
-// quartiles are the middle of several values, and the bounds of the middle half of them.
+// quartiles are the median of several values and the bounds of their middle half.
 type quartiles struct{ median, low, high float64 }
 
 func quartilesOf(values []float64) quartiles {
@@ -112,7 +112,7 @@ func (r *Results) comparisons() []comparison {
 	return all
 }
 
-// against names a database as the service of another revision uses it, in Key.Database.
+// against returns the Key.Database of the service of another revision.
 func against(database, revision string) string { return database + ", " + revision }
 
 // printComparison writes the comparison as text.
@@ -129,7 +129,7 @@ func (r *Results) printComparison(w io.Writer) error {
 // writeComparison writes the comparison as a section of BENCHMARKS.md.
 func (r *Results) writeComparison(w io.Writer) {
 	fmt.Fprintf(w, "## Against %s\n\n", r.Plan.Against)
-	fmt.Fprintf(w, "`make bench-against REVISION=%s ROUNDS=%d` runs revision %s of the service beside %s on one database of "+
+	fmt.Fprintf(w, "`make bench-against REVISION=%s ROUNDS=%d` runs revision %s of the service beside %s on one database with "+
 		"%d carts of %d lines. Each load runs for %d s on one and then on the other, with %d clients; the order changes from "+
 		"round to round, and carts that a load makes are deleted before the next round. The figures are medians of the "+
 		"ratios within a round, with their quartiles. In the last load one answer is one cart: three requests.\n\n",

@@ -1,7 +1,6 @@
 //go:build unix
 
-// Bench measures the service against the database that it runs on, in one run on one machine, and writes down the
-// results. See BENCHMARKS.md.
+// Bench measures the service against its database, both on one machine, and writes the results. See BENCHMARKS.md.
 package main
 
 import (
@@ -23,7 +22,7 @@ const (
 	commandOverload = "overload"
 	commandAgainst  = "against"
 	commandReport   = "report"
-	commandStatic   = "static" // not for people: see serveStatic
+	commandStatic   = "static" // internal: see serveStatic
 )
 
 const usage = `Usage, in the root of the repository: bench COMMAND
@@ -34,7 +33,7 @@ const usage = `Usage, in the root of the repository: bench COMMAND
   against REVISION  compare with the service of another revision, in about five minutes
   report            measure nothing: write BENCHMARKS.md from the results of the last full and against
 
-The first four take -rounds N and -seconds N before the revision: how often each measurement is made, and its length.`
+All but report take -rounds N and -seconds N, before the revision: the number and the length of the measurements.`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -46,7 +45,7 @@ func main() {
 	}
 }
 
-// run does one command in the repository at root.
+// run executes a command in the repository at root.
 func run(ctx context.Context, root string, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	if len(args) == 0 {
 		return fmt.Errorf("no command\n%s", usage)
@@ -86,7 +85,7 @@ func run(ctx context.Context, root string, args []string, stdin io.Reader, stdou
 	}
 }
 
-// parsePlan returns what a command measures.
+// parsePlan returns the plan of a command.
 func parsePlan(command string, args []string) (Plan, error) {
 	plan := Plan{Command: command, Rounds: 3, Seconds: 3, SecondsAlone: 3, Carts: 100_000, Lines: 5}
 	switch command {

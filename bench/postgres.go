@@ -13,11 +13,11 @@ import (
 	pgtest "github.com/sellio/sellio-cart/internal/test/pg"
 )
 
-// postgres is a throw-away server. All that concerns durability and speed is left as PostgreSQL has it.
+// postgres is a throw-away server with PostgreSQL's default settings for durability and speed.
 type postgres struct{ *pgtest.Cluster }
 
 func startPostgres(ctx context.Context) (postgres, error) {
-	c, err := pgtest.NewCluster(ctx, "max_connections = 100") // which tests raise
+	c, err := pgtest.NewCluster(ctx, "max_connections = 100") // the default, which pgtest raises
 	return postgres{c}, err
 }
 
@@ -28,7 +28,7 @@ func (p postgres) url(database string) string {
 	return u.String()
 }
 
-// environ is how PostgreSQL's own programs find a database.
+// environ is the environment in which PostgreSQL's own programs find a database.
 func (p postgres) environ(database string) []string {
 	u := p.URL()
 	password, _ := u.User.Password()

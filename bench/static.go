@@ -23,12 +23,12 @@ import (
 	"github.com/sellio/sellio-cart/internal/rpc"
 )
 
-// serveStatic serves REST and gRPC as the service does, but answers every read with the same cart: what the protocols
-// and the load generators cost without commit, driver and database. It writes where it is, a line for REST and one
-// for gRPC, and ends when its input does.
+// serveStatic serves REST and gRPC as the service does, but answers every read with the same cart. It shows the cost of
+// the protocols and the load generators without commit, driver and database. It prints its addresses, REST first, one a
+// line, and ends when its input ends.
 //
-// It is a command of this program, so that it has a process of its own as the service has. Its argument is the number
-// of lines in the cart.
+// It is a command because it needs a process of its own, as the service has. Its argument is the number of lines in the
+// cart.
 func serveStatic(args []string, stdin io.Reader, stdout io.Writer) error {
 	if len(args) != 1 {
 		return fmt.Errorf("want the number of lines, got %q", args)
@@ -70,7 +70,7 @@ func serveStatic(args []string, stdin io.Reader, stdout io.Writer) error {
 	return err
 }
 
-// static only has one cart to show.
+// static knows one cart.
 type static struct {
 	cart.Service
 	cart *cart.Cart
@@ -78,7 +78,7 @@ type static struct {
 
 func (s static) Get(context.Context, cart.Ref) (*cart.Cart, error) { return s.cart, nil }
 
-// staticServer is that process.
+// staticServer is a process that runs serveStatic.
 type staticServer struct {
 	cmd   *exec.Cmd
 	leash io.Closer

@@ -14,10 +14,10 @@ import (
 	pgtest "github.com/sellio/sellio-cart/internal/test/pg"
 )
 
-// tools are the paths of the programs that the benchmark needs.
+// tools are the paths of the programs that bench needs.
 type tools struct{ postgres, pgbench, wrk string }
 
-// findTools returns an error of one line that says what is missing and how to get it.
+// findTools finds them, or returns a one-line error that names the missing ones and the packages to install.
 func findTools(ctx context.Context) (tools, error) {
 	var missing []string
 	bin, err := pgtest.FindPrograms(ctx)
@@ -37,8 +37,8 @@ func findTools(ctx context.Context) (tools, error) {
 	return t, nil
 }
 
-// find returns the path of a program in the directory or on PATH, or nothing. Debian keeps PostgreSQL's programs out
-// of the PATH, and has a wrapper there that takes time of its own.
+// find returns the path of a program in the directory or else on PATH, or nothing. On Debian, the pgbench on PATH is a
+// wrapper script that takes time of its own.
 func find(name, dir string) string {
 	for _, file := range []string{filepath.Join(dir, name), name} {
 		if path, err := exec.LookPath(file); err == nil {
@@ -48,8 +48,8 @@ func find(name, dir string) string {
 	return ""
 }
 
-// program prepares a program that gets SIGTERM when the context ends, and is killed when it does not heed it. Ctrl-C
-// does not reach it directly, so that it is told once.
+// program prepares a program that gets SIGTERM when the context ends, and SIGKILL if it ignores that. It has a process
+// group of its own, which Ctrl-C does not reach: it gets one signal, not two.
 func program(ctx context.Context, path string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -58,7 +58,7 @@ func program(ctx context.Context, path string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// output runs the program and returns what it wrote to its standard output. An error holds all that it said.
+// output runs the program and returns its standard output. An error includes all of its output.
 func output(cmd *exec.Cmd) ([]byte, error) {
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
