@@ -213,7 +213,10 @@ func TestChartNetworkPolicy(t *testing.T) {
 			}
 		})
 	}
+}
 
+func TestChartNetworkPolicyRules(t *testing.T) {
+	t.Parallel()
 	wide := only[*networkingv1.NetworkPolicy](t, render(t, variants["network policy"])).Spec
 	if len(wide.Ingress) != 1 || len(wide.Ingress[0].From) != 0 || portsOf(wide.Ingress[0].Ports) != "http grpc" {
 		t.Errorf("ingress = %+v, want REST and gRPC for everybody, and nothing else", wide.Ingress)

@@ -93,58 +93,62 @@ func TestChartLint(t *testing.T) {
 	t.Run("everything", func(t *testing.T) { lint(t, everything(t)) })
 }
 
+// badValues are values that could not work, each with what the error must say.
+var badValues = map[string]struct{ set, want string }{
+	"no database": {
+		"database.existingSecret.name=",
+		"sellio-cart needs a database: set database.url or database.existingSecret.name",
+	},
+	"no database, no migrations": {
+		"database.existingSecret.name=,migration.enabled=false",
+		"sellio-cart needs a database: set database.url or database.existingSecret.name",
+	},
+	"not PostgreSQL":            {"database.url=mysql://shop:s3cret@db/cart", "database.url must start with postgresql://"},
+	"unknown value":             {"databse.url=postgresql://db", "databse"},
+	"unknown setting":           {"config.LOG_LEVL=debug", "LOG_LEVL"},
+	"bad log level":             {"config.LOG_LEVEL=loud", "LOG_LEVEL"},
+	"bad duration":              {"config.REQUEST_TIMEOUT=5", "REQUEST_TIMEOUT"},
+	"setting of the chart":      {"config.HTTP_PORT=9000", "HTTP_PORT"},
+	"password as setting":       {"config.DATABASE_URL=postgresql://db", "DATABASE_URL"},
+	"token mode without tokens": {"config.AUTH_MODE=token", "set auth.tokensSecret.name"},
+	"tokens without a mode":     {"auth.tokensSecret.name=tokens", "set config.AUTH_MODE"},
+	"client CA without TLS":     {"tls.clientCASecretName=ca", "/tls/secretName"},
+	"not of OpenTelemetry":      {"otel.LOG_LEVEL=debug", "LOG_LEVEL"},
+	"jwt mode without settings": {
+		"config.AUTH_MODE=jwt",
+		"config.AUTH_MODE is jwt: set config.AUTH_JWT_ISSUER, config.AUTH_JWT_AUDIENCE, config.AUTH_JWKS",
+	},
+	"jwt mode without keys": {
+		"config.AUTH_MODE=jwt,config.AUTH_JWT_ISSUER=shop,config.AUTH_JWT_AUDIENCE=cart", "jwt: set config.AUTH_JWKS",
+	},
+	"issuer without a mode": {"config.AUTH_JWT_ISSUER=shop", "config.AUTH_JWT_ISSUER is set: set config.AUTH_MODE"},
+	"keys in a file that is not mounted": {
+		jwt + ",config.AUTH_JWKS=/etc/jwks/keys.json,extraVolumeMounts[0].name=jwks,extraVolumeMounts[0].mountPath=/etc/jwk",
+		"config.AUTH_JWKS is /etc/jwks/keys.json: mount that file",
+	},
+	"keys in nothing":          {jwt + ",config.AUTH_JWKS=ftp://shop/keys", "config.AUTH_JWKS is ftp://shop/keys"},
+	"blank in APP_ENV":         {"config.APP_ENV=my prod", "/config/APP_ENV"},
+	"too long a shutdown":      {"shutdown.timeoutSeconds=601", "/shutdown/timeoutSeconds"},
+	"database in extraEnv":     {"extraEnv[0].name=DATABASE_URL", "extraEnv sets DATABASE_URL"},
+	"port in extraEnv":         {"extraEnv[0].name=ADMIN_PORT", "extraEnv sets ADMIN_PORT"},
+	"admin port on loopback":   {"extraEnv[0].name=ADMIN_ADDRESS", "extraEnv sets ADMIN_ADDRESS"},
+	"mode in extraEnv":         {"extraEnv[0].name=AUTH_MODE", "extraEnv sets AUTH_MODE"},
+	"selector in podLabels":    {`podLabels.app\.kubernetes\.io/component=x`, "podLabels sets app.kubernetes.io/component"},
+	"name in podLabels":        {`podLabels.app\.kubernetes\.io/name=x`, "podLabels sets app.kubernetes.io/name"},
+	"no digest":                {"image.digest=latest", "/image/digest"},
+	"handler of a probe":       {"livenessProbe.httpGet.port=http", "httpGet"},
+	"Ingress without hosts":    {"ingress.enabled=true", "/ingress/hosts"},
+	"HTTPRoute without parent": {"httpRoute.enabled=true", "/httpRoute/parentRefs"},
+	"least above most":         {"autoscaling.enabled=true,autoscaling.minReplicas=9", "autoscaling.minReplicas is larger"},
+	"nothing to scale by": {
+		"autoscaling.enabled=true,resources.requests.cpu=null,resources.limits.cpu=null", "set resources.requests.cpu",
+	},
+	"headless NodePort": {"service.grpc.headless=true,service.grpc.type=NodePort", "/service/grpc/type"},
+}
+
 func TestChartRefusesBadValues(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct{ set, want string }{
-		"no database": {
-			"database.existingSecret.name=",
-			"sellio-cart needs a database: set database.url or database.existingSecret.name",
-		},
-		"no database, no migrations": {
-			"database.existingSecret.name=,migration.enabled=false",
-			"sellio-cart needs a database: set database.url or database.existingSecret.name",
-		},
-		"not PostgreSQL":            {"database.url=mysql://shop:s3cret@db/cart", "database.url must start with postgresql://"},
-		"unknown value":             {"databse.url=postgresql://db", "databse"},
-		"unknown setting":           {"config.LOG_LEVL=debug", "LOG_LEVL"},
-		"bad log level":             {"config.LOG_LEVEL=loud", "LOG_LEVEL"},
-		"bad duration":              {"config.REQUEST_TIMEOUT=5", "REQUEST_TIMEOUT"},
-		"setting of the chart":      {"config.HTTP_PORT=9000", "HTTP_PORT"},
-		"password as setting":       {"config.DATABASE_URL=postgresql://db", "DATABASE_URL"},
-		"token mode without tokens": {"config.AUTH_MODE=token", "set auth.tokensSecret.name"},
-		"tokens without a mode":     {"auth.tokensSecret.name=tokens", "set config.AUTH_MODE"},
-		"client CA without TLS":     {"tls.clientCASecretName=ca", "/tls/secretName"},
-		"not of OpenTelemetry":      {"otel.LOG_LEVEL=debug", "LOG_LEVEL"},
-		"jwt mode without settings": {
-			"config.AUTH_MODE=jwt",
-			"config.AUTH_MODE is jwt: set config.AUTH_JWT_ISSUER, config.AUTH_JWT_AUDIENCE, config.AUTH_JWKS",
-		},
-		"jwt mode without keys": {
-			"config.AUTH_MODE=jwt,config.AUTH_JWT_ISSUER=shop,config.AUTH_JWT_AUDIENCE=cart", "jwt: set config.AUTH_JWKS",
-		},
-		"issuer without a mode": {"config.AUTH_JWT_ISSUER=shop", "config.AUTH_JWT_ISSUER is set: set config.AUTH_MODE"},
-		"keys in a file that is not mounted": {
-			jwt + ",config.AUTH_JWKS=/etc/jwks/keys.json,extraVolumeMounts[0].name=jwks,extraVolumeMounts[0].mountPath=/etc/jwk",
-			"config.AUTH_JWKS is /etc/jwks/keys.json: mount that file",
-		},
-		"keys in nothing":          {jwt + ",config.AUTH_JWKS=ftp://shop/keys", "config.AUTH_JWKS is ftp://shop/keys"},
-		"blank in APP_ENV":         {"config.APP_ENV=my prod", "/config/APP_ENV"},
-		"too long a shutdown":      {"shutdown.timeoutSeconds=601", "/shutdown/timeoutSeconds"},
-		"database in extraEnv":     {"extraEnv[0].name=DATABASE_URL", "extraEnv sets DATABASE_URL"},
-		"port in extraEnv":         {"extraEnv[0].name=ADMIN_PORT", "extraEnv sets ADMIN_PORT"},
-		"admin port on loopback":   {"extraEnv[0].name=ADMIN_ADDRESS", "extraEnv sets ADMIN_ADDRESS"},
-		"mode in extraEnv":         {"extraEnv[0].name=AUTH_MODE", "extraEnv sets AUTH_MODE"},
-		"selector in podLabels":    {`podLabels.app\.kubernetes\.io/component=x`, "podLabels sets app.kubernetes.io/component"},
-		"name in podLabels":        {`podLabels.app\.kubernetes\.io/name=x`, "podLabels sets app.kubernetes.io/name"},
-		"no digest":                {"image.digest=latest", "/image/digest"},
-		"handler of a probe":       {"livenessProbe.httpGet.port=http", "httpGet"},
-		"Ingress without hosts":    {"ingress.enabled=true", "/ingress/hosts"},
-		"HTTPRoute without parent": {"httpRoute.enabled=true", "/httpRoute/parentRefs"},
-		"least above most":         {"autoscaling.enabled=true,autoscaling.minReplicas=9", "autoscaling.minReplicas is larger"},
-		"nothing to scale by":      {"autoscaling.enabled=true,resources.requests.cpu=null", "set resources.requests.cpu"},
-		"headless NodePort":        {"service.grpc.headless=true,service.grpc.type=NodePort", "/service/grpc/type"},
-	}
-	for name, tt := range tests {
+	for name, tt := range badValues {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := install(t, values(t, tt.set))

@@ -6,7 +6,8 @@
 {{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) -}}
 {{- fail "autoscaling.minReplicas is larger than autoscaling.maxReplicas" -}}
 {{- end -}}
-{{- if and .enabled (not (dig "requests" "cpu" "" $.Values.resources)) -}}
+{{- /* Kubernetes takes a limit without a request for both. */ -}}
+{{- if and .enabled (not (or (dig "requests" "cpu" "" $.Values.resources) (dig "limits" "cpu" "" $.Values.resources))) -}}
 {{- fail "autoscaling is by CPU: set resources.requests.cpu" -}}
 {{- end -}}
 {{- end -}}
