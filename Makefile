@@ -34,7 +34,9 @@ lint: ## Check format, vet and lint
 	$(call tool,lint) golangci-lint run
 
 generate: proto-gen ## Make all generated code again
-	$(call tool,ogen) ogen --config api/ogen.yml --target internal/rest/oas --package oas --clean api/openapi.yaml
+	@mkdir -p bin
+	sed '/# checked by hand$$/d' api/openapi.yaml >bin/openapi.yaml
+	$(call tool,ogen) ogen --config api/ogen.yml --target internal/rest/oas --package oas --clean bin/openapi.yaml
 
 proto-gen: ## Make the gRPC code again from api/sellio/cart/v1/cart.proto
 	$(call tool,proto) buf lint api
