@@ -39,7 +39,8 @@ type Service struct {
 }
 
 const (
-	// maxHeld is how many lines there may be in all answers that are held: two of the largest.
+	// maxHeld is how many lines there may be in all answers that are held: two of the largest listings. By their ids one
+	// caller may ask for more, and is the only one that holds any then.
 	maxHeld = 2 * cart.MaxCartsAsked * cart.MaxLines
 	// freelyHeld is the most lines of an answer that does not count: so many fit into the buffers of a socket, so
 	// that no client can make them stay here.
@@ -119,7 +120,7 @@ func (s *Service) List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error
 	return s.hold(ctx, carts)
 }
 
-// hold counts the lines of a long answer until ctx ends. The longest has 100,000 of them, and a client may take its
+// hold counts the lines of a long answer until ctx ends. The longest has 500,000 of them, and a client may take its
 // time over it, so what bounds requests does not bound memory. A lone answer is never too long.
 func (s *Service) hold(ctx context.Context, carts []*cart.Cart) ([]*cart.Cart, error) {
 	lines := int64(0)
