@@ -41,7 +41,9 @@ verify: check-static observability bench-test bench-once fuzz test # all of chec
 check-static: generate-check delivery browser-test ## Check generated code, delivery files and documentation
 
 generate: proto-gen ## Make all generated code again
-	$(call tool,ogen) ogen --config api/ogen.yml --target internal/rest/oas --package oas --clean api/openapi.yaml
+	@mkdir -p bin
+	sed '/# checked by hand$$/d' api/openapi.yaml >bin/openapi.yaml
+	$(call tool,ogen) ogen --config api/ogen.yml --target internal/rest/oas --package oas --clean bin/openapi.yaml
 
 proto-gen: ## Make the gRPC code again from api/sellio/cart/v1/cart.proto
 	$(call tool,proto) buf lint api

@@ -201,7 +201,7 @@ func (s *shop) checkREST(p party, r restRequest, o target, theirs bool) {
 	switch {
 	case p.refused:
 		a.problem(http.StatusUnauthorized)
-		if got := a.header.Get("WWW-Authenticate"); got != "Bearer" {
+		if got := a.header.Get("WWW-Authenticate"); got != `Bearer error="invalid_token"` {
 			s.Errorf("%s: WWW-Authenticate %q", a.request, got)
 		}
 	case theirs:

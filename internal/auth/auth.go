@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/sellio/sellio-cart/internal/cart"
@@ -120,6 +121,12 @@ func (a *Authenticator) isService(token string) bool {
 	return found == 1
 }
 
+// ShowsBearer reports whether Authorization headers show a bearer token, valid or not.
+func ShowsBearer(authorization []string) bool {
+	_, shown := bearer(authorization)
+	return shown
+}
+
 // bearer returns the bearer token of Authorization headers, and whether there is one, though it may be empty.
 func bearer(authorization []string) (token string, shown bool) {
 	for _, header := range authorization {
@@ -130,10 +137,11 @@ func bearer(authorization []string) (token string, shown bool) {
 	return "", false
 }
 
-// CookieOf returns the first valid guest cookie in Cookie headers, "" where there is none.
+// CookieOf returns the last valid guest cookie in Cookie headers, "" where there is none. Which of several is the newer
+// one they do not say; it is the last that the Python service took.
 func CookieOf(headers []string) string {
 	r := http.Request{Header: http.Header{"Cookie": headers}}
-	for _, c := range r.CookiesNamed(GuestCookie) {
+	for _, c := range slices.Backward(r.CookiesNamed(GuestCookie)) {
 		if cart.ValidCookie(c.Value) {
 			return c.Value
 		}

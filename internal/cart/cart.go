@@ -16,7 +16,8 @@ const (
 	MaxQuantity    = 1_000_000 // pieces in one line
 	MaxNameLength  = 255       // characters of a product's name
 	MaxCookie      = 255       // characters of a guest's cookie
-	MaxCartsAsked  = 200       // carts in one answer
+	MaxCartsAsked  = 200       // carts in one answer to a [Listing]
+	MaxIDs         = 1000      // different carts asked for by their ids at once
 	DefaultListing = 50        // carts in one answer where the caller names no limit
 )
 

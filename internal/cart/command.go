@@ -38,14 +38,15 @@ type PutItem struct {
 	Item   Item
 }
 
-// SetQuantity changes the quantity of a line; 0 and less remove it.
+// SetQuantity changes the quantity of a line; 0 and less remove it. Carts of the Python service may have lines of any
+// product id.
 type SetQuantity struct {
 	CartID    int64
 	ProductID int64
 	Quantity  int64
 }
 
-// RemoveItem takes a line out.
+// RemoveItem takes a line out, of any product id like [SetQuantity].
 type RemoveItem struct {
 	CartID    int64
 	ProductID int64
@@ -187,12 +188,12 @@ func (p PutItem) Validate() error {
 
 // Validate implements [Command].
 func (s SetQuantity) Validate() error {
-	return Invalid(checkID("cart_id", s.CartID), checkID("product_id", s.ProductID), check("quantity", s.Quantity <= MaxQuantity))
+	return Invalid(checkID("cart_id", s.CartID), check("quantity", s.Quantity <= MaxQuantity))
 }
 
 // Validate implements [Command].
 func (r RemoveItem) Validate() error {
-	return Invalid(checkID("cart_id", r.CartID), checkID("product_id", r.ProductID))
+	return checkID("cart_id", r.CartID)
 }
 
 // Validate implements [Command].

@@ -139,7 +139,7 @@ var allowed = map[string]string{
 	"status":     "1 (ACTIVE), 2 (LOCKED), 3 (CHECKED_OUT) or 4 (CANCELLED)",
 	"limit":      fmt.Sprintf("a whole number from 1 to %d", MaxCartsAsked),
 	"offset":     "a whole number from 0 to 2147483647",
-	"ids":        fmt.Sprintf("a list of at most %d ids, each %s", MaxCartsAsked, anyID),
+	"ids":        fmt.Sprintf("a list of at most %d different ids, each %s", MaxIDs, anyID),
 }
 
 // InvalidField returns a CodeInvalid failure that names each field and what it may hold.

@@ -59,6 +59,23 @@ func (l Listing) Validate() error {
 	)
 }
 
+// CheckIDs checks what is asked of [Service.GetMany]; its error is CodeInvalid. An id that is there twice counts once.
+func CheckIDs(ids []int64) error {
+	var different map[int64]bool
+	if len(ids) > MaxIDs {
+		different = make(map[int64]bool, MaxIDs)
+	}
+	for _, id := range ids {
+		if different != nil {
+			different[id] = true
+		}
+		if id <= 0 || len(different) > MaxIDs {
+			return InvalidField("ids")
+		}
+	}
+	return nil
+}
+
 // Saved is what became of one [Change].
 type Saved struct {
 	// OK is false when the cart was no longer at the version that the change is for, or its owner has

@@ -40,7 +40,8 @@ type Service struct {
 }
 
 const (
-	// maxLent is how many lines there may be in all long answers that callers still have: two of the largest.
+	// maxLent is how many lines there may be in all long answers that callers still have: two of the largest listings. By
+	// their ids one caller may ask for more, and is then the only one that has a long answer.
 	maxLent = 2 * cart.MaxCartsAsked * cart.MaxLines
 	// maxUncounted is the most lines of an answer that does not count: so many fit into the buffers of a socket, so
 	// that no client can make them stay here.
@@ -120,7 +121,7 @@ func (s *Service) List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error
 	return s.lend(ctx, carts)
 }
 
-// lend counts the lines of a long answer until ctx ends. The longest has 100,000 of them, and a client may take its
+// lend counts the lines of a long answer until ctx ends. The longest has 500,000 of them, and a client may take its
 // time over it, so what bounds requests does not bound memory. A lone answer is never too long.
 func (s *Service) lend(ctx context.Context, carts []*cart.Cart) ([]*cart.Cart, error) {
 	lines := int64(0)

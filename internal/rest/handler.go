@@ -78,6 +78,9 @@ func (h *handler) ListCartsByUser(ctx context.Context, p oas.ListCartsByUserPara
 }
 
 func (h *handler) ListCartsByIDs(ctx context.Context, req *oas.IDsRequest) (oas.ListCartsByIDsRes, error) {
+	if err := cart.CheckIDs(req.Ids); err != nil {
+		return nil, err
+	}
 	return many(h.carts.GetMany(ctx, req.Ids))
 }
 
@@ -87,11 +90,13 @@ func (h *handler) UpsertCart(ctx context.Context, req *oas.UpsertRequest) (oas.U
 }
 
 func (h *handler) AddItem(ctx context.Context, req *oas.AddItemRequest) (oas.AddItemRes, error) {
+	req.Name = nameOf(ctx, req.Name)
 	cmd, err := addItem(ctx, req)
 	return h.do(ctx, cmd, err)
 }
 
 func (h *handler) PutItem(ctx context.Context, req *oas.ItemRequest, p oas.PutItemParams) (oas.PutItemRes, error) {
+	req.Name = nameOf(ctx, req.Name)
 	cmd, err := putItem(req, p)
 	return h.do(ctx, cmd, err)
 }

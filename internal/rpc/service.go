@@ -3,7 +3,6 @@ package rpc
 import (
 	"cmp"
 	"context"
-	"slices"
 
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
 	"github.com/sellio/sellio-cart/internal/cart"
@@ -95,10 +94,7 @@ func (s *service) ListByUser(ctx context.Context, req *cartv1.ListByUserRequest)
 // ListByIds implements [cartv1.CartServiceServer].
 func (s *service) ListByIds(ctx context.Context, req *cartv1.ListByIdsRequest) (*cartv1.CartList, error) { //nolint:revive // generated name
 	ids := req.GetIds()
-	if len(ids) > cart.MaxCartsAsked || slices.ContainsFunc(ids, func(id int64) bool { return id <= 0 }) {
-		return nil, cart.InvalidField("ids")
-	}
-	if err := s.unsent.check(); err != nil {
+	if err := cmp.Or(cart.CheckIDs(ids), s.unsent.check()); err != nil {
 		return nil, err
 	}
 	return list(s.carts.GetMany(ctx, ids))
