@@ -46,6 +46,7 @@ func TestBadStartIsOneLine(t *testing.T) {
 		"old schema":          {nil, []string{"DATABASE_URL=" + empty}, []string{"sellio-cart migrate up", "AUTO_MIGRATE=true"}},
 		"nobody at that port": {nil, []string{"DATABASE_URL=postgresql://u:s3cret@127.0.0.1:1/x"}, []string{"127.0.0.1:1"}},
 		"no such address":     {nil, []string{"ADMIN_ADDRESS=192.0.2.1"}, []string{"192.0.2.1"}},
+		"option of libpq":     {nil, []string{"DATABASE_URL=postgresql://u:s3cret@h/d?sslcrl=/etc/crl.pem"}, []string{"DATABASE_URL", "without the option sslcrl"}},
 		"no such folder":      {nil, []string{"DATABASE_URL=sqlite:/nonexistent/folder/cart.db"}, []string{"/nonexistent/folder/cart.db"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -135,6 +136,20 @@ func TestAdminAddress(t *testing.T) {
 		conn.Close()
 		t.Error("it is reached on another address")
 	}
+}
+
+// TestOptionsOfLibpq starts with the options that URLs of providers and tools often have.
+func TestOptionsOfLibpq(t *testing.T) {
+	t.Parallel()
+	url := databases[0].url(t)
+	separator := "?"
+	if strings.Contains(url, "?") {
+		separator = "&"
+	}
+	p := serve(t, "DATABASE_URL="+url+separator+"keepalives=1&keepalives_idle=30&keepalives_interval=10&keepalives_count=3&"+
+		"tcp_user_timeout=9000&gssencmode=disable&sslcompression=0&channel_binding=prefer&fallback_application_name=shop&"+
+		"options=-c%20statement_timeout%3D9000&load_balance_hosts=random")
+	openShop(t, p).add(1)
 }
 
 func TestMigrateSubcommands(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/commit"
 	"github.com/sellio/sellio-cart/internal/config"
+	"github.com/sellio/sellio-cart/internal/listen"
 	"github.com/sellio/sellio-cart/internal/postgres"
 	"github.com/sellio/sellio-cart/internal/ratelimit"
 	"github.com/sellio/sellio-cart/internal/readiness"
@@ -93,6 +94,7 @@ func start(ctx context.Context, version string, cfg config.Config, log *slog.Log
 		metrics: telemetry.New(version), ready: readiness.New(log),
 	}
 	s.metrics.WatchReady(s.ready.Ready)
+	s.checkFiles()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.stop(context.WithoutCancel(ctx)))
@@ -154,6 +156,21 @@ func limit(carts cart.Service, cfg config.Config) (cart.Service, error) {
 	return ratelimit.New(carts, cfg.CreateRate, cfg.CreateBurst)
 }
 
+// checkFiles warns where the process may not have as many files open as its connections can take. Once they run out, new
+// clients wait in vain.
+func (s *service) checkFiles() {
+	const ports, others = 3, 32 // others are those of the program itself
+	need := uint64(ports*s.cfg.MaxConnections + databaseConnections(s.cfg) + others)
+	if most, known := listen.MaxFiles(); known && most < need {
+		s.log.Warn("The limit of open files is too low for MAX_CONNECTIONS. Raise it (ulimit -n), or lower MAX_CONNECTIONS.",
+			"limit", most, "needed", need)
+	}
+}
+
+// databaseConnections is how many connections to the database there may be: one for each lane, of which there are as many
+// for listings as for reads, and one for the check of readiness.
+func databaseConnections(cfg config.Config) int { return cfg.WriteLanes + 2*cfg.ReadLanes + 1 }
+
 // stop ends all parts: first the service is no longer ready, so that load balancers turn away; then listeners end, so
 // that nothing new comes in, then the lanes, which finish what was accepted, then the store. It tries to end each of
 // them, whatever comes of the others.
@@ -190,9 +207,7 @@ func (s *service) openStore(ctx context.Context) (cart.Store, error) {
 			return nil, fmt.Errorf("migrate %v: %w", cfg.DatabaseURL, err)
 		}
 	}
-	// Each lane needs a connection; there are as many lanes for listings as for reads, and one
-	// connection is for who asks whether the database is there.
-	store, err := postgres.Open(ctx, url, cfg.WriteLanes+2*cfg.ReadLanes+1, s.tracing.Pool)
+	store, err := postgres.Open(ctx, url, databaseConnections(cfg), s.tracing.Pool)
 	if err != nil {
 		return nil, fmt.Errorf("open %v: %w", cfg.DatabaseURL, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -204,6 +205,28 @@ func TestTooManyConnections(t *testing.T) {
 		first.settled()
 		p.waitForLog("as many connections")
 	})
+}
+
+// TestTooFewFiles runs the service where it may have few files open, and has more clients than that.
+func TestTooFewFiles(t *testing.T) {
+	t.Parallel()
+	cmd := command(t, nil)
+	cmd.Args = []string{"sh", "-c", `ulimit -n 64 && exec "$0"`, cmd.Path}
+	var err error
+	if cmd.Path, err = exec.LookPath("sh"); err != nil {
+		t.Fatal(err)
+	}
+	p := begin(t, cmd)
+	if !strings.Contains(p.logged(), "MAX_CONNECTIONS") || !strings.Contains(p.logged(), "limit=64") {
+		t.Error("the start does not warn")
+	}
+	for range 64 {
+		dial(t, p.rest)
+	}
+	p.waitForLog("A connection cannot be accepted.")
+	if log := serve(t, "MAX_CONNECTIONS=1").logged(); strings.Contains(log, "open files") {
+		t.Error("a start with few connections warns")
+	}
 }
 
 // TestProbesFindRoom has clients take all connections of REST, and then of the admin port as well.

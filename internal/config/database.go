@@ -42,8 +42,8 @@ type DatabaseURL struct {
 // ParseDatabaseURL reads a value of DATABASE_URL. All errors are *InvalidError.
 //
 // PostgreSQL URLs are read as libpq reads them. Those that begin with postgresql+asyncpg:// are read as SQLAlchemy does,
-// which takes more characters unencoded, and the options of asyncpg are translated for pgx in all of them, or dropped
-// where they only tune asyncpg. Where a password might be mistaken for another part, because an @ in it is not encoded,
+// which takes more characters unencoded. In all of them the options of asyncpg and libpq are translated for pgx, dropped
+// where they only tune what pgx does otherwise, or refused where pgx cannot do what they ask for. Where a password might be mistaken for another part, because an @ in it is not encoded,
 // the URL is refused.
 func ParseDatabaseURL(raw string) (DatabaseURL, error) {
 	scheme, rest, _ := strings.Cut(raw, ":")

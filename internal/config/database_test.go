@@ -47,6 +47,13 @@ func TestPostgresForms(t *testing.T) {
 		{"postgresql+asyncpg://h/d?prepared_statement_cache_size=500&command_timeout=60", "postgresql://h/d"},
 		{"postgresql+asyncpg://h/d?prepared_statement_cache_size=0", "postgresql://h/d?default_query_exec_mode=cache_describe"},
 		{"postgresql+asyncpg://h/d?statement_cache_size=0&gsslib=gssapi&krbsrvname=pg", "postgresql://h/d?default_query_exec_mode=cache_describe&krbsrvname=pg"},
+
+		// libpq's that pgx does not know and need not.
+		{"postgres://h/d?keepalives=1&keepalives_idle=30&keepalives_interval=10&keepalives_count=3&tcp_user_timeout=9", "postgresql://h/d"},
+		{"postgres://h/d?gssencmode=disable&sslcompression=0&sslmode=require", "postgresql://h/d?sslmode=require"},
+		{"postgres://h/d?gssencmode=prefer&gssdelegation=0&ssl_min_protocol_version=TLSv1.2", "postgresql://h/d"},
+		{"postgres://h/d?fallback_application_name=x&load_balance_hosts=disable", "postgresql://h/d"},
+		{"postgres://h/d?channel_binding=require&target_session_attrs=any", "postgresql://h/d?channel_binding=require&target_session_attrs=any"},
 	} {
 		t.Run(tt.raw, func(t *testing.T) {
 			t.Parallel()
@@ -114,6 +121,11 @@ func TestBadDatabaseURLs(t *testing.T) {
 		{"postgresql+asyncpg://u:hunter2@h/d?ssl=false", "postgresql://u:xxxxx@h/d?sslmode=false"},
 		{"postgresql://h/d?password=hunter2&port=1,x", "postgresql://h/d?password=xxxxx&port=1%2Cx"},
 		{"postgresql://u:hunter2@h/d?connect_timeout=1.5", "postgresql://u:xxxxx@h/d?connect_timeout=1.5"},
+		{"postgresql://u:hunter2@h/d?hostaddr=10.0.0.1", "postgresql://u:xxxxx@h/d?hostaddr=10.0.0.1"},
+		{"postgresql://h/d?gssencmode=require", "postgresql://h/d?gssencmode=require"},
+		{"postgresql://h/d?ssl_min_protocol_version=TLSv1.3", "postgresql://h/d?ssl_min_protocol_version=TLSv1.3"},
+		{"postgresql://h/d?oauth_client_secret=hunter2", "postgresql://h/d?oauth_client_secret=xxxxx"},
+		{"postgresql://h/d?scram_client_key=hunter2", "postgresql://h/d?scram_client_key=xxxxx"},
 		{"sqlite:", "sqlite:…"},
 		{"sqlite::memory:", "sqlite:…"},
 		{"sqlite:file:cart.db", "sqlite:…"},

@@ -73,8 +73,8 @@ func parseOptions(query string) ([]option, error) {
 	return options, nil
 }
 
-// translate returns an option of asyncpg as pgx has it, the zero option where pgx has no use for it, and any other
-// option as it is.
+// translate returns an option of asyncpg or libpq as pgx has it, the zero option where leaving it out changes nothing that
+// matters, and any other option as it is.
 func translate(o option) option {
 	switch o.name {
 	case "ssl":
@@ -91,11 +91,30 @@ func translate(o option) option {
 			return option{"default_query_exec_mode", "cache_describe"}
 		}
 		return option{}
-	case "command_timeout", "max_cached_statement_lifetime", "max_cacheable_statement_size", "async_fallback", "gsslib":
-		return option{}
-	default:
-		return o
+	case "command_timeout", "max_cached_statement_lifetime", "max_cacheable_statement_size", "async_fallback":
+		return option{} // tune asyncpg
+	case "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout":
+		return option{} // Go sends keepalives, and REQUEST_TIMEOUT finds connections that are dead
+	case "sslcompression", "gsslib", "gssdelegation", "fallback_application_name", "load_balance_hosts":
+		return option{} // tune what pgx does not do, or has by another name
+	case "gssencmode":
+		if o.value != "require" {
+			return option{}
+		}
+	case "ssl_min_protocol_version":
+		if o.value != "TLSv1.3" { // Go demands at least 1.2 as it is
+			return option{}
+		}
 	}
+	return o
+}
+
+// unsupported are options of libpq that mean something and that pgx does not know. It would send them to the server,
+// whose settings they are not either.
+var unsupported = []string{
+	"gssencmode", "hostaddr", "oauth_client_id", "oauth_client_secret", "oauth_issuer", "oauth_scope", "replication", "requirepeer",
+	"requiressl", "scram_client_key", "scram_server_key", "ssl_max_protocol_version", "ssl_min_protocol_version", "sslcrl",
+	"sslcrldir", "sslkeylogfile",
 }
 
 var sqlalchemyUserinfo = regexp.MustCompile(`^([^:/]*)(?::([^@]*))?@`)
@@ -149,6 +168,8 @@ func checkHosts(hosts string) error {
 func (u postgresURL) checkOptions() error {
 	for _, o := range u.options {
 		switch {
+		case slices.Contains(unsupported, o.name):
+			return errors.New("a URL without the option " + o.name + ", which is not supported")
 		case o.name == "sslmode" && !slices.Contains(sslModes, o.value):
 			return errors.New("a URL whose sslmode is one of " + strings.Join(sslModes, ", "))
 		case o.name == "port" && !isPortList(o.value):
@@ -160,6 +181,9 @@ func (u postgresURL) checkOptions() error {
 	return nil
 }
 
+// secret matches the names of options that hold secrets.
+var secret = regexp.MustCompile(`(?i)password|secret|scram_`)
+
 // redacted returns u with xxxxx for each password.
 func (u postgresURL) redacted() postgresURL {
 	const mask = "xxxxx"
@@ -168,7 +192,7 @@ func (u postgresURL) redacted() postgresURL {
 	}
 	options := make([]option, len(u.options))
 	for i, o := range u.options {
-		if strings.Contains(strings.ToLower(o.name), "password") {
+		if secret.MatchString(o.name) {
 			o.value = mask
 		}
 		options[i] = o

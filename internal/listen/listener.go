@@ -5,6 +5,7 @@ package listen
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -23,7 +24,8 @@ type Listener struct {
 
 	mu     sync.Mutex
 	open   map[*conn]struct{}
-	warned time.Time
+	full   time.Time // when the log last said that there is no room
+	failed time.Time // when it last said that a connection cannot be accepted
 }
 
 // TCP listens on the address, such as ":8080", for at most that many connections at a time.
@@ -54,6 +56,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	for {
 		accepted, err := l.AcceptTCP()
 		if err != nil {
+			l.logFailure(err)
 			return nil, err
 		}
 		c := &conn{TCPConn: accepted, listener: l}
@@ -75,8 +78,7 @@ func (l *Listener) admit(c *conn) (instead *conn, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.open) >= l.most {
-		if now := time.Now(); now.Sub(l.warned) > time.Minute {
-			l.warned = now
+		if due(&l.full) {
 			l.log.Warn("There are as many connections as there may be.", "address", l.Addr().String(), "connections", l.most)
 		}
 		if instead = l.longestIdle(); instead == nil {
@@ -86,6 +88,25 @@ func (l *Listener) admit(c *conn) (instead *conn, ok bool) {
 	}
 	l.open[c] = struct{}{}
 	return instead, true
+}
+
+// logFailure logs why a connection cannot be accepted, of which servers say nothing while they try again.
+func (l *Listener) logFailure(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !errors.Is(err, net.ErrClosed) && due(&l.failed) {
+		l.log.Warn("A connection cannot be accepted.", "address", l.Addr().String(), "error", err)
+	}
+}
+
+// due reports whether the last warning was a minute ago or more, and sets it to now if so.
+func due(last *time.Time) bool {
+	now := time.Now()
+	if now.Sub(*last) < time.Minute {
+		return false
+	}
+	*last = now
+	return true
 }
 
 func (l *Listener) longestIdle() (longest *conn) {

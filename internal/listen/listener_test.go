@@ -1,10 +1,13 @@
 package listen_test
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,5 +74,34 @@ func TestTheLongestIdleMakesRoom(t *testing.T) {
 	connect()
 	if err := <-done; err != nil {
 		t.Error("with room again:", err)
+	}
+}
+
+// TestFailuresAreLogged has a listener fail several times, and then be closed.
+func TestFailuresAreLogged(t *testing.T) {
+	t.Parallel()
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	l := listen.New(tcp.(*net.TCPListener), 1, slog.New(slog.NewTextHandler(&log, nil)))
+	if err := l.SetDeadline(time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := l.Accept(); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("Accept: %v", err)
+		}
+	}
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, tcp.Addr().String()) || !strings.Contains(got, "timeout") {
+		t.Errorf("three failures are logged as %q, want one line", got)
+	}
+	log.Reset()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) || log.String() != "" {
+		t.Errorf("closed: %v, logged %q", err, log.String())
 	}
 }
