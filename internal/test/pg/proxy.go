@@ -24,8 +24,6 @@ type Proxy struct {
 	t        testing.TB
 	listener net.Listener
 	url      string
-	network  string // of the server
-	address  string
 
 	ctx    context.Context // ends with the test
 	cancel context.CancelFunc
@@ -33,13 +31,15 @@ type Proxy struct {
 
 	statements, roundTrips atomic.Int64
 
-	mu     sync.Mutex
-	links  map[*link]struct{}
-	traps  []trap
-	refuse bool
-	delay  time.Duration
-	gate   chan struct{} // closed: traffic passes
-	closed bool
+	mu      sync.Mutex
+	network string // of the server
+	address string
+	links   map[*link]struct{}
+	traps   []trap
+	refuse  bool
+	delay   time.Duration
+	gate    chan struct{} // closed: traffic passes
+	closed  bool
 }
 
 // A trap springs at the first statement that holds match.
@@ -58,10 +58,6 @@ type Counts struct {
 // connections, and fails the test if a trap was set that never sprang.
 func NewProxy(t testing.TB, targetURL string) *Proxy {
 	t.Helper()
-	config, err := pgconn.ParseConfig(targetURL)
-	if err != nil {
-		t.Fatalf("pgtest: proxy: %v", err)
-	}
 	u, err := url.Parse(targetURL)
 	if err != nil {
 		t.Fatal("pgtest: proxy: the target must be given as a URL")
@@ -72,7 +68,7 @@ func NewProxy(t testing.TB, targetURL string) *Proxy {
 	}
 	p := &Proxy{t: t, listener: listener, links: map[*link]struct{}{}, gate: make(chan struct{})}
 	close(p.gate)
-	p.network, p.address = pgconn.NetworkAddress(config.Host, config.Port)
+	p.Redirect(targetURL)
 	p.url = viaProxy(u, listener.Addr().String())
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.wg.Go(p.accept)
@@ -94,6 +90,18 @@ func viaProxy(u *url.URL, address string) string {
 
 // URL returns the URL of the target by way of the proxy.
 func (p *Proxy) URL() string { return p.url }
+
+// Redirect sends new connections to another server, as an address does that moves in a failover. Open ones stay.
+func (p *Proxy) Redirect(targetURL string) {
+	p.t.Helper()
+	config, err := pgconn.ParseConfig(targetURL)
+	if err != nil {
+		p.t.Fatalf("pgtest: proxy: %v", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.network, p.address = pgconn.NetworkAddress(config.Host, config.Port)
+}
 
 // CutAll closes all connections.
 func (p *Proxy) CutAll() {
@@ -189,7 +197,10 @@ func (p *Proxy) accept() {
 
 // serve forwards between the client and a new connection to the server, until one of them ends.
 func (p *Proxy) serve(client net.Conn) {
-	server, err := new(net.Dialer).DialContext(p.ctx, p.network, p.address)
+	p.mu.Lock()
+	network, address := p.network, p.address
+	p.mu.Unlock()
+	server, err := new(net.Dialer).DialContext(p.ctx, network, address)
 	if err != nil {
 		client.Close() // so the client learns that the server is away
 		return
