@@ -54,6 +54,7 @@ generate-check: generate # fails when generated code is not what is committed
 delivery: # tests the Dockerfile, compose.yaml and the chart
 	cd checks/delivery && go vet ./... && go test -count=1 ./... # the cache does not see files outside of the module
 	go tool -modfile=checks/delivery/go.mod helm lint helm
+	go tool -modfile=checks/delivery/go.mod helm lint helm --values checks/delivery/testdata/everything.yaml
 
 observability: # tests the Prometheus rules and the Grafana dashboard against the real service
 	@scripts/test-deps
@@ -70,16 +71,19 @@ migrate: ## Migrate the database of DATABASE_URL to the newest schema
 	go run ./cmd/sellio-cart migrate up
 
 bench: bin/bench ## Measure everything (about 20 minutes), and write BENCHMARKS.md
-	bin/bench
+	bin/bench full
 
 bench-quick: bin/bench ## Measure the core in under two minutes
-	bin/bench -quick
+	bin/bench quick
 
 bench-overload: bin/bench ## Ask for ten times as much as the service can do
-	bin/bench -overload
+	bin/bench overload
 
-bench-against: bin/bench ## Compare with the service of another revision, REVISION=HEAD~1 (about 4 minutes)
-	bin/bench -against "$(REVISION)"
+bench-against: bin/bench ## Compare with the service of REVISION (HEAD), in ROUNDS (24) of 13 seconds
+	bin/bench against -rounds $(ROUNDS) "$(REVISION)"
+
+bench-report: bin/bench ## Write BENCHMARKS.md again, from the last bench and bench-against
+	bin/bench report
 
 bin/bench: # Go knows what has changed
 	go build -C bench -o ../bin/bench .
@@ -104,6 +108,7 @@ compose-down: ## Stop the containers; the data stays
 	docker compose down
 
 REVISION ?= HEAD
+ROUNDS ?= 24
 FUZZTIME ?= 20s
 verify: FUZZTIME = 3s
 
@@ -113,4 +118,4 @@ fuzz: ## Run each fuzz target for FUZZTIME (20s)
 chaos: ## Let every fault strike 30 times (about 10 minutes); VERSIONS=18 chooses PostgreSQL
 	VERSIONS="$(VERSIONS)" CHAOS_ROUNDS=30 scripts/on-postgres go test -count=1 -timeout 30m -v -run 'TestPostgreSQL|TestSQLite' ./internal/test/chaos
 
-.PHONY: bench-against help dev run build test test-postgres check verify check-static lint generate proto-gen generate-check delivery observability vulncheck migrate bench bench-quick bench-micro bench-once bench-test bin/bench docker-build compose-up compose-down fuzz chaos browser-test bench-overload
+.PHONY: bench-against help dev run build test test-postgres check verify check-static lint generate proto-gen generate-check delivery observability vulncheck migrate bench bench-quick bench-micro bench-once bench-report bench-test bin/bench docker-build compose-up compose-down fuzz chaos browser-test bench-overload

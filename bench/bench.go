@@ -26,18 +26,16 @@ type bench struct {
 	tools   tools
 	dir     string // for all files but PostgreSQL's
 	binary  string
-	server  *postgres
+	server  postgres
 	closers []func() error // run last-in first-out
 	results *Results
 }
 
 // Plan says how much is measured.
 type Plan struct {
-	// Full is more than the core.
-	Full bool `json:"full"`
-	// Overload is nothing but the overload.
-	Overload bool `json:"overload,omitempty"`
-	// Against is the revision of the service to compare with, where nothing but that is done.
+	// Command is what was asked for: full, quick, overload or against.
+	Command string `json:"command"`
+	// Against is the revision of the service to compare with.
 	Against string `json:"against,omitempty"`
 	// Rounds of each measurement.
 	Rounds int `json:"rounds"`
@@ -61,16 +59,12 @@ func runBench(ctx context.Context, plan Plan, root string, logger *log.Logger) (
 	if err := b.prepare(ctx); err != nil {
 		return nil, err
 	}
-	parts := []func(context.Context) error{b.core}
-	switch {
-	case plan.Overload:
-		parts = []func(context.Context) error{b.overload}
-	case plan.Against != "":
-		parts = []func(context.Context) error{b.compare}
-	case plan.Full:
-		parts = append(parts, b.growth, b.sqlite, b.overload)
-	}
-	for _, part := range parts {
+	for _, part := range map[string][]func(context.Context) error{
+		commandFull:     {b.core, b.growth, b.sqlite, b.overload},
+		commandQuick:    {b.core},
+		commandOverload: {b.overload},
+		commandAgainst:  {b.compare},
+	}[plan.Command] {
 		if err := part(ctx); err != nil {
 			return nil, err
 		}
@@ -104,10 +98,10 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 	}
 	b.results.BinaryBytes = info.Size()
 	b.log.Print("starting PostgreSQL")
-	if b.server, err = startPostgres(ctx, b.tools); err != nil {
+	if b.server, err = startPostgres(ctx); err != nil {
 		return err
 	}
-	b.closers = append(b.closers, b.server.close)
+	b.closers = append(b.closers, b.server.Close)
 	return nil
 }
 
@@ -117,12 +111,12 @@ func (b *bench) core(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	url := b.server.url(b.server.address(), s.database)
+	url := b.server.url(s.database)
 	if b.results.StartMS, err = startTimes(ctx, b.binary, b.dir, url, 5); err != nil {
 		return err
 	}
 	steps := b.coreSteps(s)
-	if b.plan.Full {
+	if b.plan.Command == commandFull {
 		static, err := startStatic(ctx, s.lines)
 		if err != nil {
 			return err
@@ -152,7 +146,7 @@ func (b *bench) core(ctx context.Context) error {
 func (b *bench) coreSteps(s *site) []step {
 	connections, loads := []int{1, 64, 256}, []string{restGet, restItem}
 	callers, calls := []int{64}, []string{rpcGet, rpcItem}
-	if b.plan.Full {
+	if b.plan.Command == commandFull {
 		connections = []int{1, 16, 64, 256}
 		loads = []string{restGet, restActive, restItem, restAdd, restQuantity, restMix}
 		callers = connections

@@ -14,11 +14,11 @@ import (
 
 // fillPostgres makes a database with carts 1 to carts, of users with the same numbers at company 1, and products 1 to
 // lines in each cart. It leaves the server rested: vacuumed, analyzed, and checkpointed.
-func fillPostgres(ctx context.Context, p *postgres, binary, dir, database string, carts, lines int) error {
+func fillPostgres(ctx context.Context, p postgres, binary, dir, database string, carts, lines int) error {
 	if err := p.exec(ctx, "postgres", "CREATE DATABASE "+database); err != nil {
 		return err
 	}
-	if err := migrate(ctx, binary, dir, p.url(p.address(), database)); err != nil {
+	if err := migrate(ctx, binary, dir, p.url(database)); err != nil {
 		return err
 	}
 	return p.exec(ctx, database,

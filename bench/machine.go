@@ -43,10 +43,21 @@ func inspect(ctx context.Context, t tools, root, dir string) (Machine, error) {
 	m.PostgreSQL = strings.TrimPrefix(strings.TrimSpace(string(version)), "postgres (PostgreSQL) ")
 	m.Wrk = firstMatch(`wrk (\S+)`, said(exec.CommandContext(ctx, t.wrk, "-v")))
 	m.FileSystem = lastField(said(exec.CommandContext(ctx, "df", "--output=fstype", dir)))
-	git := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty")
-	git.Dir = root
-	m.Revision = strings.TrimSpace(said(git))
+	m.Revision = describe(ctx, root)
 	return m, nil
+}
+
+// describe names the revision of the files in root, with -dirty where other files are there than were committed. The
+// results of the last run do not count, so that two runs of one revision have one name.
+func describe(ctx context.Context, root string) string {
+	git := func(args ...string) string {
+		return strings.TrimSpace(said(exec.CommandContext(ctx, "git", append([]string{"-C", root}, args...)...)))
+	}
+	revision := git("describe", "--always")
+	if git("diff", "--name-only", "HEAD", "--", ".", ":!BENCHMARKS.md", ":!bench/results") != "" {
+		revision += "-dirty"
+	}
+	return revision
 }
 
 // said returns what a program wrote; wrk -v ends with an error and says its version all the same.

@@ -3,28 +3,44 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 )
 
-// publish writes BENCHMARKS.md and its plots. What people found out about the figures is in bench/NOTES.md, and goes
-// in as it is.
-func publish(r *Results, root string) error {
+// report writes BENCHMARKS.md and its plots from the results of the last full run and, where there was one, of the last
+// comparison. The text of bench/NOTES.md goes in as it is. It writes the targets to w.
+func report(root string, w io.Writer) error {
+	r, err := readResults(resultsPath(root, commandFull))
+	if err != nil {
+		return err
+	}
+	compared, err := readResults(resultsPath(root, commandAgainst))
+	if errors.Is(err, fs.ErrNotExist) {
+		compared, err = nil, nil
+	}
+	if err != nil {
+		return err
+	}
 	notes, err := os.ReadFile(filepath.Join(root, "bench", "NOTES.md"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
 		return err
 	}
 	if err := r.plot(filepath.Join(root, "bench", "results")); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(root, "BENCHMARKS.md"), []byte(r.markdown(string(notes))), 0o644)
+	text := r.markdown(string(notes), compared)
+	if err := os.WriteFile(filepath.Join(root, "BENCHMARKS.md"), []byte(text), 0o644); err != nil {
+		return err
+	}
+	return r.printTargets(w)
 }
 
 const introduction = `# Benchmarks
 
-<!-- Made by make bench from bench/results/full.json. Do not edit: what is to be said about the figures goes into bench/NOTES.md. -->
+<!-- Made by make bench-report from bench/results/. Do not edit: what is to be said about the figures goes into bench/NOTES.md. -->
 
 ` + "`make bench`" + ` measures all of this anew and ` + "`make bench-quick`" + ` its core in two minutes, on a machine with
 PostgreSQL's programs and wrk. PostgreSQL, the service and the load share the machine. PostgreSQL is configured as it
@@ -39,7 +55,8 @@ whole run.
 
 `
 
-func (r *Results) markdown(notes string) string {
+// markdown returns BENCHMARKS.md. Compared may be nil.
+func (r *Results) markdown(notes string, compared *Results) string {
 	var w strings.Builder
 	w.WriteString(introduction)
 	m := r.Machine
@@ -49,9 +66,7 @@ func (r *Results) markdown(notes string) string {
 		r.Began.Format("2 January 2006"), r.Plan.Rounds, r.Plan.Seconds, m.LoadBefore)
 	fmt.Fprintf(&w, "%d carts of %d lines, unless something else is said.\n\n", r.Plan.Carts, r.Plan.Lines)
 	r.writeTargets(&w)
-	if notes != "" {
-		w.WriteString(strings.TrimSpace(notes) + "\n\n")
-	}
+	w.WriteString(strings.TrimSpace(notes) + "\n\n")
 	local := func(k Key) bool {
 		return k.Part == "" && k.Database == "PostgreSQL" && k.Hot == 0
 	}
@@ -61,6 +76,9 @@ func (r *Results) markdown(notes string) string {
 	r.section(&w, "Growth", "growth", func(k Key) bool { return k.Part == growth })
 	r.section(&w, "The database 1 ms away", "", func(k Key) bool { return k.Database == "PostgreSQL, 1 ms away" })
 	r.section(&w, "SQLite", "", func(k Key) bool { return k.Database == "SQLite" })
+	if compared != nil {
+		compared.writeComparison(&w)
+	}
 	start := spread(r.StartMS)
 	fmt.Fprintf(&w, "## Footprint\n\nThe service answers %.0f ms after its start (%.0f–%.0f). Its binary has %.1f MiB. "+
 		"With 256 connections it holds %.1f MiB of memory at most.\n",

@@ -41,15 +41,9 @@ func postItem(carts, lines int) func(*fasthttp.Request) {
 }
 
 func (o openLoop) run(ctx context.Context) (Sample, error) {
-	uri := fasthttp.AcquireURI()
-	defer fasthttp.ReleaseURI(uri)
-	if err := uri.Parse(nil, []byte(o.url)); err != nil {
+	client, err := newClient(o.url, o.connections)
+	if err != nil {
 		return Sample{}, err
-	}
-	client := &fasthttp.HostClient{
-		Addr: string(uri.Host()), MaxConns: o.connections, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second,
-		// A request that was repeated in silence would hide an error.
-		MaxIdemponentCallAttempts: 1,
 	}
 	defer client.CloseIdleConnections()
 	// Connecting is not what is measured: customers come over a proxy that keeps connections open.
@@ -67,6 +61,20 @@ func (o openLoop) run(ctx context.Context) (Sample, error) {
 	})
 	sample.Target = o.rate
 	return sample, err
+}
+
+// newClient returns a client of the server at a URL without a path.
+func newClient(url string, connections int) (*fasthttp.HostClient, error) {
+	uri := fasthttp.AcquireURI()
+	defer fasthttp.ReleaseURI(uri)
+	if err := uri.Parse(nil, []byte(url)); err != nil {
+		return nil, err
+	}
+	return &fasthttp.HostClient{
+		Addr: string(uri.Host()), MaxConns: connections, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second,
+		// A request that was repeated in silence would hide an error.
+		MaxIdemponentCallAttempts: 1,
+	}, nil
 }
 
 // schedule says when requests are due.

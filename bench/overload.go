@@ -111,12 +111,10 @@ func (b *bench) recovery(ctx context.Context, s *site, o *Overload, normal time.
 // probe sends requests one after the other until it has enough, and returns how long each took. A refused one took
 // forever.
 func (b *bench) probe(ctx context.Context, s *site, enough func([]time.Duration) bool) (took []time.Duration, err error) {
-	uri := fasthttp.AcquireURI()
-	defer fasthttp.ReleaseURI(uri)
-	if err := uri.Parse(nil, []byte(s.service.rest)); err != nil {
+	client, err := newClient(s.service.rest, 1)
+	if err != nil {
 		return nil, err
 	}
-	client := &fasthttp.HostClient{Addr: string(uri.Host()), ReadTimeout: 10 * time.Second}
 	defer client.CloseIdleConnections()
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseRequest(req)

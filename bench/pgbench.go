@@ -16,7 +16,8 @@ import (
 
 // pgbench is a load of one statement at a time, each its own transaction.
 type pgbench struct {
-	server   *postgres
+	path     string
+	server   postgres
 	database string
 	dir      string // of the scripts
 	script   string // "read" or "write"
@@ -41,7 +42,7 @@ func (b pgbench) run(ctx context.Context) (Sample, error) {
 	if b.clients == 1 {
 		args = append(args, "-l") // a log gives percentiles; of many clients it would cost too much
 	}
-	cmd := program(ctx, b.server.tools.pgbench, args...)
+	cmd := program(ctx, b.path, args...)
 	cmd.Dir, cmd.Env = logs, b.server.environ(b.database)
 	out, err := output(cmd)
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 )
@@ -17,6 +18,11 @@ type Results struct {
 	BinaryBytes int64     `json:"binary_bytes"`
 	Series      []Series  `json:"series"`
 	Overload    *Overload `json:"overload,omitempty"`
+}
+
+// resultsPath is where a command leaves its results in the repository.
+func resultsPath(root, command string) string {
+	return filepath.Join(root, "bench", "results", command+".json")
 }
 
 // readResults reads what write wrote.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	pgtest "github.com/sellio/sellio-cart/internal/test/pg"
 )
 
 // growth is the part that measures with more carts, and with longer ones.
@@ -24,6 +26,7 @@ const (
 	restAdd      = "REST POST add-item, new cart"
 	restQuantity = "REST PUT quantity"
 	restMix      = "REST mix 70/25/5"
+	restCheckout = "REST add-item, POST item, checkout"
 	restStatic   = "REST GET by id, no database"
 	rpcStatic    = "gRPC GetCart, no database"
 	rpcGet       = "gRPC GetCart"
@@ -47,6 +50,9 @@ var reads = map[string]bool{
 	pgbenchRead: true, restGet: true, restActive: true, rpcGet: true, rpcActive: true, openGet: true, restStatic: true, rpcStatic: true,
 }
 
+// changes is how many changes of carts an answer stands for, of the loads that do nothing but change carts.
+var changes = map[string]int{restItem: 1, rpcItem: 1, restCheckout: 3}
+
 // site is a filled database with a service in front of it.
 type site struct {
 	part, kind   string // as in Key.Part and Key.Database
@@ -66,8 +72,8 @@ func (b *bench) baseline(s *site, load string, clients int) step {
 		script = "read"
 	}
 	run := pgbench{
-		server: b.server, database: s.database, dir: b.dir, script: script, clients: clients, duration: b.time(clients),
-		carts: s.carts, lines: s.lines,
+		path: b.tools.pgbench, server: b.server, database: s.database, dir: b.dir, script: script, clients: clients,
+		duration: b.time(clients), carts: s.carts, lines: s.lines,
 	}.run
 	return step{s.key(load, clients, 0), run}
 }
@@ -112,10 +118,18 @@ func (b *bench) rpc(s *site, load string, callers int) step {
 	}}
 }
 
-// audited runs a load and, where each of its requests is to change a line, counts that no change that was acknowledged
-// is missing from PostgreSQL: each change adds one to the version of its cart.
+// checkout is a step of carts that are made, changed and checked out.
+func (b *bench) checkout(s *site, clients int) step {
+	l := checkoutLoad{url: s.service.rest, clients: clients, duration: b.time(clients)}
+	return step{s.key(restCheckout, clients, 0), func(ctx context.Context) (Sample, error) {
+		return b.audited(ctx, s, restCheckout, func(ctx context.Context) (Sample, error) { return s.service.observed(ctx, l.run) })
+	}}
+}
+
+// audited runs a load and, where all of its requests are changes, checks that PostgreSQL has each change that was
+// acknowledged: a change adds one to the version of its cart, and a new cart has version 1.
 func (b *bench) audited(ctx context.Context, s *site, load string, run func(context.Context) (Sample, error)) (Sample, error) {
-	if s.database == "" || load != restItem && load != rpcItem {
+	if s.database == "" || changes[load] == 0 {
 		return run(ctx)
 	}
 	before, err := b.versions(ctx, s)
@@ -128,15 +142,16 @@ func (b *bench) audited(ctx context.Context, s *site, load string, run func(cont
 	}
 	after, err := b.versions(ctx, s)
 	// One request in a million brings the quantity that the line has, and changes nothing.
-	if missing := int64(sample.Requests) - (after - before); err == nil && missing > 5 {
-		err = fmt.Errorf("of %d acknowledged writes %d are not in the database", sample.Requests, missing)
+	acknowledged := int64(changes[load] * sample.Requests)
+	if missing := acknowledged - (after - before); err == nil && missing > 5 {
+		err = fmt.Errorf("of %d acknowledged writes %d are not in the database", acknowledged, missing)
 	}
 	return sample, err
 }
 
 // versions returns the sum of the versions of all carts.
 func (b *bench) versions(ctx context.Context, s *site) (sum int64, err error) {
-	conn, err := pgx.Connect(ctx, b.server.url(b.server.address(), s.database))
+	conn, err := pgx.Connect(ctx, b.server.url(s.database))
 	if err != nil {
 		return 0, err
 	}
@@ -175,19 +190,20 @@ func (b *bench) postgresSite(ctx context.Context, part string, carts, lines int)
 	if err := fillPostgres(ctx, b.server, b.binary, b.dir, s.database, carts, lines); err != nil {
 		return nil, err
 	}
-	return s, b.serve(ctx, s, b.binary, b.server.url(b.server.address(), s.database))
+	return s, b.serve(ctx, s, b.binary, b.server.url(s.database))
 }
 
 // remoteSite starts a service that has a round trip of that length to the database of another one.
 func (b *bench) remoteSite(ctx context.Context, of *site, away time.Duration) (*site, error) {
-	p, err := startProxy(ctx, b.server.address(), away)
+	p, err := pgtest.StartProxy(ctx, b.server.url(of.database))
 	if err != nil {
 		return nil, err
 	}
-	b.closers = append(b.closers, p.close)
+	p.Delay(away)
+	b.closers = append(b.closers, p.Close)
 	s := *of
 	s.kind = fmt.Sprintf("PostgreSQL, %d ms away", away.Milliseconds())
-	return &s, b.serve(ctx, &s, b.binary, b.server.url(p.address(), s.database))
+	return &s, b.serve(ctx, &s, b.binary, p.URL())
 }
 
 func (b *bench) sqliteSite(ctx context.Context, carts, lines int) (*site, error) {

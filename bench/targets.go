@@ -101,7 +101,7 @@ func (r *Results) printTargets(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "\treached\tspread\ttarget\t")
 	targets := r.targets()
-	if r.Plan.Overload {
+	if r.Plan.Command == commandOverload {
 		targets = r.overloadTargets()
 	}
 	for _, t := range targets {

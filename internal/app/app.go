@@ -57,7 +57,7 @@ working directory; "sellio-cart config" shows them all with what is in force.`,
 		&cobra.Command{Use: "serve", Short: "Serve REST and gRPC until SIGTERM or SIGINT (the default)", Args: cobra.NoArgs, RunE: a.serve},
 		a.migrateCommand(),
 		&cobra.Command{
-			Use: "healthcheck", Short: "Exit with 0 if the service on HTTP_PORT of this machine is alive, else with 1",
+			Use: "healthcheck", Short: "Exit with 0 if the service on ADMIN_PORT of this machine is alive, else with 1",
 			Args: cobra.NoArgs, RunE: a.healthcheck,
 		},
 		&cobra.Command{Use: "config", Short: "Print the settings in force, passwords left out", Args: cobra.NoArgs, RunE: a.config},

@@ -7,14 +7,13 @@ import (
 
 	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
-	"github.com/sellio/sellio-cart/internal/commit"
 	"github.com/sellio/sellio-cart/internal/config"
 )
 
 // newAuthenticator returns what tells callers apart, nil where all of them are trusted.
 func newAuthenticator(ctx context.Context, cfg config.Config, log *slog.Logger) (*auth.Authenticator, error) {
 	if cfg.AuthMode == "none" {
-		if cfg.AppEnv == "prod" {
+		if cfg.Prod() {
 			log.Warn("Every caller is trusted with every cart, since AUTH_MODE is none. Only the network keeps others out.")
 		}
 		return nil, nil
@@ -35,7 +34,7 @@ func newAuthenticator(ctx context.Context, cfg config.Config, log *slog.Logger) 
 }
 
 // guard keeps callers who are told apart away from the carts of others.
-func guard(carts *commit.Service, who *auth.Authenticator) cart.Service {
+func guard(carts cart.Service, who *auth.Authenticator) cart.Service {
 	if who == nil {
 		return carts
 	}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -44,6 +45,7 @@ func TestBadStartIsOneLine(t *testing.T) {
 		"unknown flag":        {[]string{"--fly"}, nil, []string{"--fly"}},
 		"old schema":          {nil, []string{"DATABASE_URL=" + empty}, []string{"sellio-cart migrate up", "AUTO_MIGRATE=true"}},
 		"nobody at that port": {nil, []string{"DATABASE_URL=postgresql://u:s3cret@127.0.0.1:1/x"}, []string{"127.0.0.1:1"}},
+		"no such address":     {nil, []string{"ADMIN_ADDRESS=192.0.2.1"}, []string{"192.0.2.1"}},
 		"no such folder":      {nil, []string{"DATABASE_URL=sqlite:/nonexistent/folder/cart.db"}, []string{"/nonexistent/folder/cart.db"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -99,13 +101,39 @@ func TestDotEnvIsRead(t *testing.T) {
 
 func TestHealthcheck(t *testing.T) {
 	t.Parallel()
-	p := serve(t)
-	port := p.rest[strings.LastIndex(p.rest, ":")+1:]
-	if _, stderr, code := runOnce(t, []string{"healthcheck"}, "HTTP_PORT="+port); code != 0 {
-		t.Errorf("of a service that runs: exit code %d\n%s", code, stderr)
+	for _, address := range []string{"", "127.0.0.1", "localhost", "0.0.0.0", "::"} {
+		t.Run("on "+address, func(t *testing.T) {
+			t.Parallel()
+			env := "ADMIN_ADDRESS=" + address
+			p := serve(t, env)
+			port := p.admin[strings.LastIndex(p.admin, ":")+1:]
+			if _, stderr, code := runOnce(t, []string{"healthcheck"}, env, "ADMIN_PORT="+port); code != 0 {
+				t.Errorf("of a service that runs: exit code %d\n%s", code, stderr)
+			}
+		})
 	}
-	if _, stderr, code := runOnce(t, []string{"healthcheck"}, "HTTP_PORT=1"); code != 1 || strings.Count(stderr, "\n") != 1 {
-		t.Errorf("of none: exit code %d\n%s", code, stderr)
+	for _, port := range []string{"0", "1"} {
+		if _, stderr, code := runOnce(t, []string{"healthcheck"}, "ADMIN_PORT="+port); code != 1 || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("of none, at port %s: exit code %d\n%s", port, code, stderr)
+		}
+	}
+}
+
+// TestAdminAddress opens the admin port on one address of two.
+func TestAdminAddress(t *testing.T) {
+	t.Parallel()
+	p := serve(t, "ADMIN_ADDRESS=127.0.0.2")
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(p.admin, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.admin != "http://127.0.0.2:"+port {
+		t.Errorf("the log says that it is at %s", p.admin)
+	}
+	p.scrape()
+	if conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", "127.0.0.1:"+port); err == nil {
+		conn.Close()
+		t.Error("it is reached on another address")
 	}
 }
 

@@ -5,11 +5,14 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc/codes"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
 )
@@ -57,7 +60,14 @@ func (c *rawRPC) writeOpen(stream uint32, method string, more ...[2]string) erro
 			return err
 		}
 	}
-	return c.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: c.block.Bytes(), EndHeaders: true})
+	const most = 16 << 10 // in one frame
+	first := c.block.Next(most)
+	err := c.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: first, EndHeaders: c.block.Len() == 0})
+	for err == nil && c.block.Len() > 0 {
+		next := c.block.Next(most)
+		err = c.framer.WriteContinuation(stream, c.block.Len() == 0, next)
+	}
+	return err
 }
 
 // until reads frames until one is what is looked for.
@@ -126,6 +136,43 @@ func TestPingFlood(t *testing.T) {
 		return ok && away.ErrCode == http2.ErrCodeEnhanceYourCalm
 	})
 	untilCut(t, c.conn)
+}
+
+// TestTooMuchMetadata makes requests with too much metadata on a connection on which others are under way. Only they fail.
+// The client pays no attention to what the server says of its limit, as many do not.
+func TestTooMuchMetadata(t *testing.T) {
+	t.Parallel()
+	p := serve(t)
+	c := dialRPC(t, p.grpc)
+	const others = 16
+	id := uint32(1)
+	for ; id < 2*others; id += 2 {
+		c.open(id, cartv1.CartService_GetCart_FullMethodName)
+	}
+	methods := []string{
+		cartv1.CartService_GetCart_FullMethodName, healthv1.Health_Check_FullMethodName, healthv1.Health_Watch_FullMethodName,
+		reflectionv1.ServerReflection_ServerReflectionInfo_FullMethodName,
+	}
+	for _, method := range methods {
+		for _, size := range []int{16 << 10, 20_000, 100_000} {
+			c.open(id, method, [2]string{"x-large", strings.Repeat("v", size)})
+			if got := c.status(id); got != codes.ResourceExhausted {
+				t.Errorf("%s with %d bytes of metadata ended with %v, want ResourceExhausted", method, size, got)
+			}
+			id += 2
+		}
+	}
+	for id := uint32(1); id < 2*others; id += 2 {
+		c.do(c.framer.WriteData(id, true, make([]byte, 5))) // a message with nothing in it
+	}
+	for range others {
+		if id, got := c.ended(); id >= 2*others || got != codes.InvalidArgument {
+			t.Errorf("request %d ended with %v, want InvalidArgument", id, got)
+		}
+	}
+	until(t, "refusals are counted", func() bool {
+		return p.scrape().sum("request_duration_seconds", "transport=grpc", "code=ResourceExhausted") >= 3
+	})
 }
 
 // TestTooManyStreams opens more requests on one connection than one may have.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -29,14 +30,14 @@ func (s *service) serveRPC(ctx context.Context, carts cart.Service) (addr string
 	if err != nil {
 		return "", err
 	}
-	ln, addr, err := s.listen(ctx, "GRPC_PORT", s.cfg.GRPCPort)
+	ln, addr, err := s.listen(ctx, "", "GRPC_PORT", s.cfg.GRPCPort)
 	if err != nil {
 		return "", err
 	}
 	server := rpc.New(carts, rpc.Options{
 		Logger: s.log, RequestTimeout: s.cfg.RequestTimeout,
 		ClientTimeout: s.cfg.ClientTimeout, IdleTimeout: s.cfg.IdleTimeout, MaxRequests: s.cfg.MaxConnections,
-		Limit: s.limit, TLS: secure, Auth: s.who,
+		TLS: secure, Auth: s.who,
 		ServerOptions: append(s.tracing.ServerOptions(),
 			grpc.ChainUnaryInterceptor(s.metrics.Unary(cartv1.CartService_ServiceDesc))),
 	})
@@ -64,13 +65,13 @@ func (s *service) serveREST(ctx context.Context, carts cart.Service) (addr strin
 	mux.Handle("/", rest.New(carts, rest.Options{
 		Logger: s.log, SecureCookie: !s.cfg.Local(), RequestTimeout: s.cfg.RequestTimeout, Version: s.version,
 		Ready: s.ready.Err, MaxRequests: s.cfg.MaxConnections,
-		Auth: s.who, Limit: s.limit, TrustedProxies: s.cfg.TrustedProxies, Origins: s.cfg.CORSOrigins,
+		Auth: s.who, TrustedProxies: s.cfg.TrustedProxies, Origins: s.cfg.CORSOrigins,
 	}))
 	secure, err := s.tlsConfig("", "h2", "http/1.1")
 	if err != nil {
 		return "", err
 	}
-	ln, addr, err := s.listen(ctx, "HTTP_PORT", s.cfg.HTTPPort)
+	ln, addr, err := s.listen(ctx, "", "HTTP_PORT", s.cfg.HTTPPort)
 	if err != nil {
 		return "", err
 	}
@@ -100,15 +101,17 @@ func (s *service) serveREST(ctx context.Context, carts cart.Service) (addr strin
 // serveAdmin serves operators. It ends after all that is started later, so that a stop can be watched, and waits for
 // nobody.
 func (s *service) serveAdmin(ctx context.Context) (addr string, err error) {
-	ln, addr, err := s.listen(ctx, "ADMIN_PORT", s.cfg.AdminPort)
+	ln, addr, err := s.listen(ctx, string(s.cfg.AdminAddress), "ADMIN_PORT", s.cfg.AdminPort)
 	if err != nil {
 		return "", err
 	}
 	server := &http.Server{
-		Handler:           telemetry.Admin(s.metrics.Handler(s.log)),
+		Handler:           telemetry.Admin(s.metrics.Handler(s.log), s.ready.Err),
 		ReadHeaderTimeout: 5 * time.Second,
-		ConnState:         ln.ConnState,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		IdleTimeout:       s.cfg.IdleTimeout,
+		// Each connection makes room for a new one, busy or not: a probe must get through.
+		ConnState: func(c net.Conn, _ http.ConnState) { ln.ConnState(c, http.StateIdle) },
+		ErrorLog:  slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	s.closers = append(s.closers, func(context.Context) error { return server.Close() })
 	s.serveHTTP("metrics", ln, server)
@@ -141,11 +144,11 @@ func (s *service) tlsConfig(clientCA string, protocols ...string) (*tls.Config, 
 	return secure, nil
 }
 
-// listen listens on the port of all addresses, and returns where the service is reached on this machine.
-func (s *service) listen(ctx context.Context, variable string, port int) (*listen.Listener, string, error) {
-	ln, err := listen.TCP(ctx, ":"+strconv.Itoa(port), s.cfg.MaxConnections, s.log)
+// listen listens on the port of an address, "" for all of them, and returns where the service is reached on this machine.
+func (s *service) listen(ctx context.Context, address, variable string, port int) (*listen.Listener, string, error) {
+	ln, err := listen.TCP(ctx, net.JoinHostPort(address, strconv.Itoa(port)), s.cfg.MaxConnections, s.log)
 	if err != nil {
 		return nil, "", fmt.Errorf("%s=%d: %w", variable, port, err)
 	}
-	return ln, net.JoinHostPort("localhost", strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)), nil
+	return ln, net.JoinHostPort(cmp.Or(address, "localhost"), strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)), nil
 }

@@ -20,6 +20,9 @@ func (s *shop) awaitReady(p *process, want bool) {
 			s.Fatalf("/readyz: status %d", status)
 		}
 		ready := status == http.StatusOK
+		if admin, _, err := call(s.Context(), http.MethodGet, p.admin+"/readyz", ""); err != nil || admin != status {
+			return false
+		}
 		for _, service := range []string{"", "sellio.cart.v1.CartService"} {
 			resp, err := healthv1.NewHealthClient(s.conn).Check(s.Context(), &healthv1.HealthCheckRequest{Service: service})
 			if err != nil {

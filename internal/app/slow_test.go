@@ -181,6 +181,40 @@ func TestTooManyConnections(t *testing.T) {
 	})
 }
 
+// TestProbesFindRoom has clients take all connections of REST, and then of the admin port as well.
+func TestProbesFindRoom(t *testing.T) {
+	t.Parallel()
+	const most = 50
+	p := serve(t, "MAX_CONNECTIONS=50", "CLIENT_TIMEOUT=1m", "REQUEST_TIMEOUT=1m")
+	fill := func(address, path string) {
+		for range most {
+			conn := dial(t, address)
+			say(t, conn, "POST "+path+" HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n")
+			if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, "100") {
+				t.Fatalf("got %q, %v", line, err)
+			}
+		}
+	}
+	probe := func(when string) {
+		for path, want := range map[string]string{"/healthz": "ok\n", "/readyz": "ready\n"} {
+			conn := dial(t, p.admin)
+			say(t, conn, "GET "+path+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+			if got := untilCut(t, conn); !strings.HasPrefix(got, "HTTP/1.1 200 ") || !strings.HasSuffix(got, want) {
+				t.Errorf("%s, %s answers %q", when, path, got)
+			}
+		}
+	}
+	fill(p.rest, upsert)
+	for range 3 * most {
+		if got := untilCut(t, dial(t, p.rest)); got != "" {
+			t.Fatalf("a further client is answered %q", got)
+		}
+	}
+	probe("while REST is full")
+	fill(p.admin, "/debug/pprof/symbol")
+	probe("while the admin port is full, too")
+}
+
 // TestTooManyRequests opens requests whose messages never come, more than may be under way.
 func TestTooManyRequests(t *testing.T) {
 	t.Parallel()

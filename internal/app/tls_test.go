@@ -121,8 +121,8 @@ func TestTLS(t *testing.T) {
 	if got := untilCut(t, plain); !strings.HasPrefix(got, "HTTP/1.0 400 ") {
 		t.Errorf("a request in the clear got %q", got)
 	}
-	port := address[strings.LastIndex(address, ":")+1:]
-	if _, stderr, code := runOnce(t, []string{"healthcheck"}, append(tlsEnv(dir), "HTTP_PORT="+port)...); code != 0 {
+	port := p.admin[strings.LastIndex(p.admin, ":")+1:]
+	if _, stderr, code := runOnce(t, []string{"healthcheck"}, append(tlsEnv(dir), "ADMIN_PORT="+port)...); code != 0 {
 		t.Errorf("healthcheck: exit code %d\n%s", code, stderr)
 	}
 	p.getCart(t, &tls.Config{RootCAs: a.pool}, codes.NotFound)

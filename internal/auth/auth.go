@@ -68,21 +68,31 @@ func New(ctx context.Context, o Options) (*Authenticator, error) {
 	return a, nil
 }
 
-// Authenticate returns who makes a request with these Authorization headers. Who shows no bearer token is the guest
-// whose cookie guest returns, if guests are let in at all.
+// Authenticate returns the caller of a request with these Authorization and Cookie headers. Without Authorization it is
+// the guest of the cookie or, where newGuest is not nil and there is no valid cookie, the guest whose cookie newGuest
+// returns. Credentials of another scheme than Bearer are not for this service, but for a proxy before it: they do not
+// keep a guest with a valid cookie out, and make nobody a new guest.
 //
-// Errors are CodeUnauthenticated, and CodeUnavailable where the keys of JWTs cannot be fetched.
-func (a *Authenticator) Authenticate(ctx context.Context, authorization []string, guest func() string) (Caller, error) {
+// Errors are CodeUnauthenticated, [ErrInvalidToken] among them, and CodeUnavailable where the keys of JWTs cannot be
+// fetched.
+func (a *Authenticator) Authenticate(ctx context.Context, authorization, cookies []string, newGuest func() string) (Caller, error) {
 	token, shown := bearer(authorization)
 	switch {
 	case shown && a.isService(token):
 		return Caller{Service: true}, nil
 	case shown && a.users != nil:
 		return a.user(ctx, token)
-	case !shown && a.users != nil:
-		if owner := cart.Guest(guest()); !owner.IsNobody() {
-			return Caller{Owner: owner}, nil
-		}
+	case shown:
+		return Caller{}, ErrInvalidToken
+	case a.users == nil:
+		return Caller{}, errUnauthenticated
+	}
+	guest := CookieOf(cookies)
+	if guest == "" && newGuest != nil && strings.Join(authorization, "") == "" {
+		guest = newGuest()
+	}
+	if owner := cart.Guest(guest); !owner.IsNobody() {
+		return Caller{Owner: owner}, nil
 	}
 	return Caller{}, errUnauthenticated
 }
@@ -95,7 +105,7 @@ func (a *Authenticator) user(ctx context.Context, token string) (Caller, error) 
 	}
 	if err != nil {
 		a.log.DebugContext(ctx, "A bearer token was refused.", slog.Any("error", err))
-		return Caller{}, errUnauthenticated
+		return Caller{}, ErrInvalidToken
 	}
 	return Caller{Owner: cart.User(id)}, nil
 }
@@ -120,8 +130,8 @@ func bearer(authorization []string) (token string, shown bool) {
 	return "", false
 }
 
-// HeldCookie returns the first valid guest cookie in Cookie headers, "" where there is none.
-func HeldCookie(headers []string) string {
+// CookieOf returns the first valid guest cookie in Cookie headers, "" where there is none.
+func CookieOf(headers []string) string {
 	r := http.Request{Header: http.Header{"Cookie": headers}}
 	for _, c := range r.CookiesNamed(GuestCookie) {
 		if cart.ValidCookie(c.Value) {
@@ -131,7 +141,13 @@ func HeldCookie(headers []string) string {
 	return ""
 }
 
+const needsToken = "The request needs a valid bearer token."
+
+// ErrInvalidToken is the failure of a request with a bearer token that is not valid. A request without one fails
+// otherwise, though its caller reads the same: RFC 6750, section 3.1, tells the two apart in WWW-Authenticate.
+var ErrInvalidToken = &cart.Error{Code: cart.CodeUnauthenticated, Detail: needsToken}
+
 var (
-	errUnauthenticated = &cart.Error{Code: cart.CodeUnauthenticated, Detail: "The request needs a valid bearer token."}
+	errUnauthenticated = &cart.Error{Code: cart.CodeUnauthenticated, Detail: needsToken}
 	errForbidden       = &cart.Error{Code: cart.CodeForbidden, Detail: "The request names an owner who is not its caller."}
 )

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -48,12 +49,10 @@ func believing(t *testing.T, keys ...*authtest.Key) *Authenticator {
 	})
 }
 
-func guest(cookie string) func() string { return func() string { return cookie } }
-
-// ask authenticates a request and returns the caller, or the code of the refusal.
+// ask authenticates a request with a guest's cookie, "" for none, and returns the caller, or the code of the refusal.
 func ask(t *testing.T, a *Authenticator, cookie string, authorization ...string) (Caller, cart.Code) {
 	t.Helper()
-	c, err := a.Authenticate(t.Context(), authorization, guest(cookie))
+	c, err := a.Authenticate(t.Context(), authorization, []string{"sellio_cart=" + cookie}, nil)
 	if err == nil {
 		return c, cart.CodeInternal
 	}
@@ -110,6 +109,55 @@ func TestNobody(t *testing.T) {
 	t.Parallel()
 	if got, code := ask(t, believing(t, authtest.NewKey(t, "k")), ""); code != cart.CodeUnauthenticated {
 		t.Errorf("who holds no cookie is %+v, code %d", got, code)
+	}
+}
+
+// TestNewGuests is about requests without a valid cookie, where new guests are welcome.
+func TestNewGuests(t *testing.T) {
+	t.Parallel()
+	a := believing(t, authtest.NewKey(t, "k"))
+	fresh := func() string { return "fresh" }
+	for name, tt := range map[string]struct {
+		authorization, cookies []string
+		want                   cart.Owner // nobody: refused
+	}{
+		"nothing":                            {nil, nil, cart.Guest("fresh")},
+		"an empty header":                    {[]string{""}, nil, cart.Guest("fresh")},
+		"another cookie":                     {nil, []string{"a=b"}, cart.Guest("fresh")},
+		"a cookie that is not valid":         {nil, []string{"sellio_cart="}, cart.Guest("fresh")},
+		"a cookie":                           {nil, []string{"sellio_cart=mine"}, cart.Guest("mine")},
+		"another scheme and a cookie":        {[]string{"Basic dTpw"}, []string{"sellio_cart=mine"}, cart.Guest("mine")},
+		"another scheme":                     {[]string{"Basic dTpw"}, nil, cart.Owner{}},
+		"another scheme and another cookie":  {[]string{"Digest a=b"}, []string{"a=b"}, cart.Owner{}},
+		"another scheme and an invalid one":  {[]string{"Basic dTpw"}, []string{"sellio_cart="}, cart.Owner{}},
+		"another scheme after an empty one":  {[]string{"", "Basic dTpw"}, nil, cart.Owner{}},
+		"a token without a scheme":           {[]string{newToken}, nil, cart.Owner{}},
+		"a bearer that is not valid":         {[]string{"Bearer x"}, nil, cart.Owner{}},
+		"that beside a cookie that is valid": {[]string{"Bearer x"}, []string{"sellio_cart=mine"}, cart.Owner{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := a.Authenticate(t.Context(), tt.authorization, tt.cookies, fresh)
+			if got != (Caller{Owner: tt.want}) || (err != nil) != tt.want.IsNobody() {
+				t.Errorf("got %+v, %v; want %v", got, err, tt.want)
+			}
+		})
+	}
+}
+
+// TestInvalidTokensAreTold checks that a token that is not valid can be told from none.
+func TestInvalidTokensAreTold(t *testing.T) {
+	t.Parallel()
+	key := authtest.NewKey(t, "k")
+	servicesOnly := open(t, Options{Tokens: []string{oldToken}})
+	expired := key.Token("7", func(c *jwt.Claims) { c.Expiry = jwt.NewNumericDate(time.Unix(1, 0)) })
+	for name, a := range map[string]*Authenticator{"token": servicesOnly, "jwt": believing(t, key)} {
+		for header, invalid := range map[string]bool{"Bearer x": true, "Bearer": true, "Bearer " + expired: true, "Basic dTpw": false, "": false} {
+			_, err := a.Authenticate(t.Context(), []string{header}, nil, nil)
+			if errors.Is(err, ErrInvalidToken) != invalid || cart.CodeOf(err) != cart.CodeUnauthenticated {
+				t.Errorf("mode %s, %q: %v, code %d; want an invalid token: %t", name, header, err, cart.CodeOf(err), invalid)
+			}
+		}
 	}
 }
 
@@ -232,7 +280,7 @@ func TestLogSaysWhy(t *testing.T) {
 	}
 }
 
-func TestHeldCookie(t *testing.T) {
+func TestCookieOf(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		headers []string
@@ -249,7 +297,7 @@ func TestHeldCookie(t *testing.T) {
 		{[]string{"Sellio_Cart=mine", "xsellio_cart=mine"}, ""},
 		{[]string{"sellio_cart"}, ""},
 	} {
-		if got := HeldCookie(tt.headers); got != tt.want {
+		if got := CookieOf(tt.headers); got != tt.want {
 			t.Errorf("%q: got %q, want %q", tt.headers, got, tt.want)
 		}
 	}

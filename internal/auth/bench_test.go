@@ -32,7 +32,7 @@ func BenchmarkAuthenticate(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := a.Authenticate(b.Context(), authorization, guest("mine")); err != nil {
+				if _, err := a.Authenticate(b.Context(), authorization, []string{"sellio_cart=mine"}, nil); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -90,8 +90,9 @@ type Store interface {
 	Reader
 
 	// Save makes the changes and returns what became of each, in their order. Every change is made
-	// whole or not at all; one that is not OK does not hinder the others. No two changes are for one
-	// cart or one owner and company. When Save returns no error, what is OK is committed and durable.
+	// whole or not at all; one that is not OK does not hinder the others. No two changes are for one cart.
+	// Two may be for one owner and company where one of them ends the ACTIVE cart and comes before the other,
+	// which begins the next. When Save returns no error, what is OK is committed and durable.
 	//
 	// CodeConflict: a concurrent change, such as another ACTIVE cart of one of the owners, made the
 	// database refuse them all; CodeRefused: the data of some change did; nothing was done.

@@ -3,25 +3,21 @@ package config
 
 import (
 	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
-	"github.com/joho/godotenv"
 )
 
 // Config is everything that can be set from outside. The tags of a field say which variable sets it (env), its default
 // (envDefault), what it may hold (min and max; or match, a pattern, with holds, the same in words) and what it means
 // (doc). Error messages, the config subcommand and the README's table are made from them.
 type Config struct {
-	// DatabaseURL says where the carts are kept. Only APP_ENV=prod insists that it is set.
-	DatabaseURL DatabaseURL `env:"DATABASE_URL" envDefault:"sqlite:sellio-cart.db" holds:"postgresql://…, postgres://…, postgresql+asyncpg://… or sqlite:PATH" doc:"where the carts are kept; must be set when APP_ENV is prod"`
+	// DatabaseURL says where the carts are kept. A production service insists that it is set.
+	DatabaseURL DatabaseURL `env:"DATABASE_URL" envDefault:"sqlite:sellio-cart.db" holds:"postgresql://…, postgres://…, postgresql+asyncpg://… or sqlite:PATH" doc:"where the carts are kept; must be set when APP_ENV is prod or production"`
 
 	// HTTPPort is the port of REST; 0 is any free port. It differs from GRPCPort unless both are 0.
 	HTTPPort int `env:"HTTP_PORT" envDefault:"8080" min:"0" max:"65535" doc:"port of the REST API; 0 takes any free one"`
@@ -29,8 +25,8 @@ type Config struct {
 	// GRPCPort is the port of gRPC; 0 is any free port.
 	GRPCPort int `env:"GRPC_PORT" envDefault:"50051" min:"0" max:"65535" doc:"port of the gRPC API; 0 takes any free one"`
 
-	// AppEnv names the environment; local and prod are more than names, see Local and Load.
-	AppEnv string `env:"APP_ENV" envDefault:"local" match:"^[A-Za-z0-9_-]+$" holds:"local, dev, prod or any other name of letters, digits, - and _" doc:"environment the service runs in; local leaves Secure off the guest cookie, prod insists on DATABASE_URL"`
+	// AppEnv names the environment; see Local and Prod for those that are more than names, in letters of any case.
+	AppEnv string `env:"APP_ENV" envDefault:"local" match:"^[A-Za-z0-9_-]+$" holds:"local, dev, prod or any other name of letters, digits, - and _" doc:"environment the service runs in; local leaves Secure off the guest cookie, prod and production insist on DATABASE_URL"`
 
 	// LogLevel is the least severe level that is logged.
 	LogLevel slog.Level `env:"LOG_LEVEL" envDefault:"info" match:"^(?i:debug|info|warn|error)$" holds:"debug, info, warn or error" doc:"least severe level that is logged"`
@@ -73,8 +69,12 @@ type Config struct {
 
 	// AuthJWKS is where the public keys of the issuer are.
 	AuthJWKS string `env:"AUTH_JWKS" match:"^(https?://[^@\\s]+|/.*|[^:]+)$" holds:"an https:// or http:// URL without a user, or the path of a file" doc:"JWKS with the public keys for these JWTs; must be set when AUTH_MODE is jwt"`
-	// AdminPort is the port of metrics and profiles; 0 is any free port. It is no other's port.
-	AdminPort int `env:"ADMIN_PORT" envDefault:"9090" min:"0" max:"65535" doc:"port of /metrics and /debug/pprof, which nobody outside may reach; 0 takes any free one"`
+
+	// AdminPort is the port of metrics, probes and profiles; 0 is any free port. It is no other's port.
+	AdminPort int `env:"ADMIN_PORT" envDefault:"9090" min:"0" max:"65535" doc:"port of /metrics, /healthz, /readyz and /debug/pprof, which nobody outside may reach; 0 takes any free one"`
+
+	// AdminAddress is the address that AdminPort is opened on, "" for all addresses.
+	AdminAddress Host `env:"ADMIN_ADDRESS" holds:"an IP address or a host name" doc:"address of this machine that ADMIN_PORT is opened on; not set, it is opened on all of them"`
 
 	// ClientTimeout bounds what a client takes its time for: to send a request, and again to take the answer.
 	ClientTimeout time.Duration `env:"CLIENT_TIMEOUT" envDefault:"5s" min:"100ms" max:"5m" doc:"how long a client may take to send a request, and again to take the answer"`
@@ -111,10 +111,10 @@ type Config struct {
 
 // Load reads the settings from environ, which has the form of os.Environ, and from the file .env in dir where there is
 // one. The environment wins; an empty value counts as unset and unknown variables are ignored. In the file, $NAME stands
-// for another of its variables, except between single quotes.
+// for another of its variables, set above it, except between single quotes.
 //
-// A bad value gives an *InvalidError and several are joined, so each is one line. APP_ENV=prod without DATABASE_URL is
-// one of them: a production service must not start on an empty database of its own.
+// A bad value gives an *InvalidError and several are joined, so each is one line. A production service without
+// DATABASE_URL is one of them: it must not start on an empty database of its own.
 func Load(environ []string, dir string) (Config, error) {
 	vars, err := variables(environ, filepath.Join(dir, ".env"))
 	if err != nil {
@@ -128,11 +128,16 @@ func Load(environ []string, dir string) (Config, error) {
 }
 
 // Local reports whether the service runs on a developer's machine, where it is reached without TLS.
-func (c Config) Local() bool { return c.AppEnv == "local" }
+func (c Config) Local() bool { return strings.EqualFold(c.AppEnv, "local") }
+
+// Prod reports whether the service runs in production.
+func (c Config) Prod() bool {
+	return strings.EqualFold(c.AppEnv, "prod") || strings.EqualFold(c.AppEnv, "production")
+}
 
 // variables merges environ over what file holds. Blanks around a value are dropped: secrets often end in a newline.
 func variables(environ []string, file string) (map[string]string, error) {
-	vars, err := readDotenv(file)
+	vars, lossy, err := readDotenv(file)
 	if err != nil {
 		return nil, err
 	}
@@ -140,30 +145,17 @@ func variables(environ []string, file string) (map[string]string, error) {
 		name, value, _ := strings.Cut(entry, "=")
 		if value = strings.TrimSpace(value); value != "" {
 			vars[name] = value
+			delete(lossy, name)
 		}
 	}
-	return vars, nil
-}
-
-// readDotenv returns the variables of file, none where there is no such file.
-func readDotenv(file string) (map[string]string, error) {
-	content, err := os.ReadFile(file) //nolint:gosec // G304: the path is the caller's folder and a fixed name
-	if errors.Is(err, fs.ErrNotExist) {
-		return map[string]string{}, nil
+	var problems []error
+	for _, s := range (Config{}).Settings() {
+		if lossy[s.Name] {
+			problems = append(problems, &InvalidError{Name: s.Name, Held: "…", Want: "between single quotes in .env, or without a $ " +
+				"before a capital letter, a digit or _: that stands for a variable, and no line above sets it"})
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	vars, err := godotenv.UnmarshalBytes(content)
-	// The parser takes a last line without "=" for a variable without a name.
-	if _, nameless := vars[""]; err != nil || nameless {
-		// Its error quotes the file, and the file may hold a password.
-		return nil, fmt.Errorf("%s: must hold lines of the form NAME=VALUE", file)
-	}
-	for name, value := range vars {
-		vars[name] = strings.TrimSpace(value)
-	}
-	return vars, nil
+	return vars, errors.Join(problems...)
 }
 
 // parse fills a Config from vars and, where they are silent, from the tag named fallback.
@@ -175,6 +167,7 @@ func parse(vars map[string]string, fallback string) (Config, error) {
 		FuncMap: map[reflect.Type]env.ParserFunc{
 			reflect.TypeFor[DatabaseURL](): func(raw string) (any, error) { return ParseDatabaseURL(raw) },
 			reflect.TypeFor[Tokens]():      func(raw string) (any, error) { return parseTokens(raw) },
+			reflect.TypeFor[Host]():        func(raw string) (any, error) { return parseHost(raw) },
 			reflect.TypeFor[Networks]():    func(raw string) (any, error) { return parseNetworks(raw) },
 			reflect.TypeFor[Origins]():     func(raw string) (any, error) { return parseOrigins(raw) },
 		},

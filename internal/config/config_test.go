@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/sellio/sellio-cart/internal/config"
 )
@@ -104,6 +105,12 @@ func TestGoodValues(t *testing.T) {
 		{"QUEUE_SIZE", "1", "1"},
 		{"QUEUE_SIZE", "1000000", "1000000"},
 		{"AUTH_MODE", "none", "none"},
+		{"ADMIN_ADDRESS", "", ""},
+		{"ADMIN_ADDRESS", "127.0.0.1", "127.0.0.1"},
+		{"ADMIN_ADDRESS", "::1", "::1"},
+		{"ADMIN_ADDRESS", "fe80::1%eth0", "fe80::1%eth0"},
+		{"ADMIN_ADDRESS", "localhost", "localhost"},
+		{"ADMIN_ADDRESS", "2.pods.example-1.com", "2.pods.example-1.com"},
 		{"CLIENT_TIMEOUT", "100ms", "100ms"},
 		{"IDLE_TIMEOUT", "1h", "1h0m0s"},
 		{"MAX_CONNECTIONS", "1", "1"},
@@ -136,6 +143,7 @@ func TestBadValues(t *testing.T) {
 		shutdown = "a duration from 1s to 10m, such as 15s"
 		lanes    = "a whole number from 1 to 64"
 		mode     = "none, token or jwt"
+		address  = "an IP address or a host name"
 	)
 	for _, tt := range []struct{ name, value, want string }{
 		{"HTTP_PORT", "abc", port},
@@ -177,6 +185,13 @@ func TestBadValues(t *testing.T) {
 		{"CORS_ORIGINS", "*.example.com", "origins such as https://shop.example.com, separated by commas"},
 		{"CORS_ORIGINS", "shop.example.com", "origins such as https://shop.example.com, separated by commas"},
 		{"DOCS_ENABLED", "no", "true or false"},
+		{"ADMIN_ADDRESS", "*", address},
+		{"ADMIN_ADDRESS", "127.0.0.1:9090", address},
+		{"ADMIN_ADDRESS", "[::1]", address},
+		{"ADMIN_ADDRESS", "256.0.0.1", address},
+		{"ADMIN_ADDRESS", "10.0.0.0/8", address},
+		{"ADMIN_ADDRESS", "-admin.example", address},
+		{"ADMIN_ADDRESS", "my_host", address},
 	} {
 		t.Run(tt.name+"="+tt.value, func(t *testing.T) {
 			t.Parallel()
@@ -225,6 +240,8 @@ func TestVariablesTogether(t *testing.T) {
 		{"prod without database", []string{"APP_ENV=prod"}, "DATABASE_URL"},
 		{"prod with empty database", []string{"APP_ENV=prod", "DATABASE_URL="}, "DATABASE_URL"},
 		{"prod with SQLite", []string{"APP_ENV=prod", "DATABASE_URL=sqlite:/data/cart.db"}, ""},
+		{"PROD without database", []string{"APP_ENV=PROD"}, "DATABASE_URL"},
+		{"Production without database", []string{"APP_ENV=Production"}, "DATABASE_URL"},
 		{"dev without database", []string{"APP_ENV=dev"}, ""},
 		{"no tokens", []string{"AUTH_MODE=token"}, "AUTH_TOKENS"},
 		{"tokens in a file", []string{"AUTH_MODE=token", "AUTH_TOKENS_FILE=tokens"}, ""},
@@ -287,6 +304,66 @@ func TestDotenv(t *testing.T) {
 	} {
 		if got := value(t, c, name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestDotenvWithByteOrderMark(t *testing.T) {
+	t.Parallel()
+	c, err := config.Load(nil, dirWith(t, "\ufeffHTTP_PORT=9001\r\n"))
+	if err != nil || c.HTTPPort != 9001 {
+		t.Errorf("port %d, %v", c.HTTPPort, err)
+	}
+}
+
+// TestDollars is about values in .env with a $, which may begin a name or be a part of a password.
+func TestDollars(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ title, content, want string }{ // want is the database's name, "" where the value is refused
+		{"of another variable", "NAME=d\nDATABASE_URL=postgres://h/$NAME", "d"},
+		{"in braces", "NAME=d\nDATABASE_URL=\"postgres://h/${NAME}1\"", "d1"},
+		{"of an empty variable", "EMPTY=\nDATABASE_URL=postgres://h/d$EMPTY", "d"},
+		{"in single quotes", "DATABASE_URL='postgres://h/a$Sword'", "a$Sword"},
+		{"after a backslash", `DATABASE_URL=postgres://h/a\$Sword`, "a$Sword"},
+		{"before a small letter", "DATABASE_URL=postgres://h/a$word$", "a$word$"},
+		{"in another variable", "PROMPT=$PS1\nDATABASE_URL=postgres://h/d", "d"},
+		{"in a comment", "# $HOME\nDATABASE_URL=postgres://h/d", "d"},
+		{"of no variable", "DATABASE_URL=postgres://h/a$Sword", ""},
+		{"of a digit", "DATABASE_URL=postgres://h/a$1", ""},
+		{"in double quotes", `DATABASE_URL="postgres://h/a$Sword"`, ""},
+		{"of a variable below", "DATABASE_URL=postgres://h/$NAME\nNAME=d", ""},
+		{"of a variable that lost one", "NAME=a$Sword\nDATABASE_URL=postgres://h/$NAME", ""},
+	} {
+		t.Run(tt.title, func(t *testing.T) {
+			t.Parallel()
+			c, err := config.Load(nil, dirWith(t, tt.content))
+			if tt.want != "" {
+				if parsed, failed := pgx.ParseConfig(c.DatabaseURL.DSN()); err != nil || failed != nil || parsed.Database != tt.want {
+					t.Errorf("%v, %v, database %s; want %s", err, failed, c.DatabaseURL, tt.want)
+				}
+				return
+			}
+			invalid, ok := errors.AsType[*config.InvalidError](err)
+			if !ok || invalid.Name != "DATABASE_URL" || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "word") {
+				t.Errorf("Load = %v, want one line about DATABASE_URL that shows nothing of it", err)
+			}
+			if c, err := config.Load([]string{"DATABASE_URL=postgres://h/e"}, dirWith(t, tt.content)); err != nil {
+				t.Errorf("beside a value of the environment: %v, %v", c, err)
+			}
+		})
+	}
+}
+
+// TestAppEnv checks that the names that mean something do so in letters of any case.
+func TestAppEnv(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]struct{ local, prod bool }{
+		"local": {true, false}, "Local": {true, false}, "prod": {false, true}, "PROD": {false, true},
+		"production": {false, true}, "Production": {false, true}, "dev": {}, "prod-eu": {},
+	} {
+		c, err := config.Load([]string{"APP_ENV=" + name, "DATABASE_URL=postgres://h/d"}, t.TempDir())
+		if err != nil || c.Local() != want.local || c.Prod() != want.prod {
+			t.Errorf("%s: local %t, prod %t, %v; want %+v", name, c.Local(), c.Prod(), err, want)
 		}
 	}
 }

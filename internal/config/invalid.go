@@ -76,10 +76,10 @@ func invalidTogether(c Config, vars map[string]string) error {
 			Want: "another port than HTTP_PORT and GRPC_PORT, one of which holds the same",
 		})
 	}
-	if c.AppEnv == "prod" && vars["DATABASE_URL"] == "" {
+	if c.Prod() && vars["DATABASE_URL"] == "" {
 		problems = append(problems, &InvalidError{
 			Name: "DATABASE_URL",
-			Want: "set when APP_ENV is prod, to " + databaseURLForms(),
+			Want: "set when APP_ENV is " + c.AppEnv + ", to " + databaseURLForms(),
 		})
 	}
 	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {

@@ -24,6 +24,8 @@ var statuses = map[cart.Code]int{
 	cart.CodeNotFound:       http.StatusNotFound,
 	cart.CodeNotAllowed:     http.StatusBadRequest,
 	cart.CodeNotActive:      http.StatusConflict,
+	cart.CodeFull:           http.StatusConflict,
+	cart.CodeUnpriced:       http.StatusConflict,
 	cart.CodeConflict:       http.StatusConflict,
 	cart.CodeOverloaded:     http.StatusServiceUnavailable,
 	cart.CodeUnavailable:    http.StatusServiceUnavailable,

@@ -16,7 +16,6 @@ import (
 
 	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
-	"github.com/sellio/sellio-cart/internal/ratelimit"
 	"github.com/sellio/sellio-cart/internal/requestid"
 	"github.com/sellio/sellio-cart/internal/rest/oas"
 )
@@ -34,7 +33,6 @@ type Options struct {
 	MaxRequests    int           // under way at once; further ones are answered with 503
 
 	Auth           *auth.Authenticator // nil: every caller is trusted
-	Limit          *ratelimit.Limiter  // of creating carts
 	TrustedProxies []netip.Prefix      // whose word on where a request comes from is taken
 	Origins        []string            // of other sites whose pages may call; each must be valid
 }
@@ -43,7 +41,7 @@ type Options struct {
 // stand before it.
 func New(carts cart.Service, o Options) http.Handler {
 	s := &server{Options: o}
-	h := &handler{carts: carts, version: o.Version, auth: o.Auth, ready: o.Ready, limit: o.Limit, proxies: o.TrustedProxies}
+	h := &handler{Options: o, carts: carts}
 	routes, err := oas.NewServer(
 		h, h,
 		oas.WithErrorHandler(s.fail),
@@ -170,6 +168,9 @@ type visitKey struct{}
 
 // visitOf returns the visit that ctx belongs to. Every context that a handler gets has one.
 func visitOf(ctx context.Context) *visit { return ctx.Value(visitKey{}).(*visit) }
+
+// Unwrap lets [http.ResponseController] reach what is around.
+func (v *visit) Unwrap() http.ResponseWriter { return v.ResponseWriter }
 
 // WriteHeader implements [http.ResponseWriter].
 func (v *visit) WriteHeader(status int) {

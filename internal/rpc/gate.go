@@ -6,6 +6,9 @@ import (
 	"slices"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 
 	"github.com/sellio/sellio-cart/internal/cart"
@@ -14,10 +17,20 @@ import (
 // errTimeout is the cause of the end of a request that took longer than it may.
 var errTimeout = errors.New("the request took too long")
 
-// limitTime bounds the time of a unary request. It sees the request when its headers have come, so that one whose message
-// never comes ends as well. It implements [tap.ServerInHandle].
-func (s *Server) limitTime(ctx context.Context, info *tap.Info) (context.Context, error) {
-	if !s.unary[info.FullMethodName] { // streams may last
+// errMetadata refuses a request for the size of its metadata. Repeating it would not help.
+var errMetadata = status.Errorf(codes.ResourceExhausted, "The metadata of the request is larger than %d bytes.", maxMetadataBytes)
+
+// tooMuchMetadata is the key of a context value that says that the metadata of the request is too large.
+type tooMuchMetadata struct{}
+
+// tap sees a request when its headers have come. It implements [tap.ServerInHandle], and looks at the metadata because
+// all that comes later gets a copy of it. It bounds the time of unary requests, so that one whose message never comes
+// ends as well; streams may last.
+func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
+	if sizeOf(info.Header) > maxMetadataBytes {
+		ctx = context.WithValue(ctx, tooMuchMetadata{}, true) // refused later, where refusals are counted and logged
+	}
+	if !s.unary[info.FullMethodName] {
 		return ctx, nil
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, errTimeout)
@@ -25,11 +38,24 @@ func (s *Server) limitTime(ctx context.Context, info *tap.Info) (context.Context
 	return ctx, nil
 }
 
-// enter counts a request that begins. It fails where more are under way than may be; [Server.leave] must be called
-// all the same.
-func (s *Server) enter() error {
+// sizeOf returns the size of metadata as HTTP/2 counts it (RFC 9113, section 6.5.2).
+func sizeOf(md metadata.MD) (bytes int) {
+	for name, values := range md {
+		for _, value := range values {
+			bytes += len(name) + len(value) + 32
+		}
+	}
+	return bytes
+}
+
+// enter counts a request that begins. It fails where more are under way than may be, and where the metadata is too
+// large; [Server.leave] must be called all the same.
+func (s *Server) enter(ctx context.Context) error {
 	if s.underWay.Add(1) > s.most {
 		return cart.ErrOverloaded
+	}
+	if ctx.Value(tooMuchMetadata{}) != nil {
+		return errMetadata
 	}
 	return nil
 }
@@ -51,7 +77,7 @@ func (s *Server) register(desc grpc.ServiceDesc, impl any) {
 func (s *Server) admitting(handle grpc.MethodHandler) grpc.MethodHandler {
 	return func(srv any, ctx context.Context, decode func(any) error, mw grpc.UnaryServerInterceptor) (any, error) {
 		defer s.leave()
-		d := decoded{err: s.enter()}
+		d := decoded{err: s.enter(ctx)}
 		return handle(srv, ctx, func(in any) error {
 			if d.err == nil {
 				d.msg = in

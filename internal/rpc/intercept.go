@@ -70,7 +70,7 @@ func (s *Server) call(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 	// Health and reflection are open to all.
 	if _, guarded := info.Server.(*service); guarded && s.auth != nil {
 		md, _ := metadata.FromIncomingContext(ctx)
-		caller, err := s.auth.Authenticate(ctx, md.Get("authorization"), func() string { return auth.HeldCookie(md.Get("cookie")) })
+		caller, err := s.auth.Authenticate(ctx, md.Get("authorization"), md.Get("cookie"), nil)
 		if err != nil {
 			return nil, err
 		}
@@ -83,7 +83,7 @@ func (s *Server) call(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 // a change of health or for the next question, would hold up a shutdown, so they end when it begins.
 func (s *Server) interceptStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
 	defer s.leave()
-	if err := s.enter(); err != nil {
+	if err := s.enter(ss.Context()); err != nil {
 		return s.toStatus(ss.Context(), info.FullMethod, err)
 	}
 	ctx, _ := withID(ss.Context())

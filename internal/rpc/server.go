@@ -26,16 +26,20 @@ import (
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
 	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
-	"github.com/sellio/sellio-cart/internal/ratelimit"
 )
 
 // The limits of what clients may ask of the server. The largest valid request is a few kilobytes.
 const (
-	maxRequestBytes = 64 << 10 // of one message, unpacked
-	maxHeaderBytes  = 16 << 10 // of all metadata of one request
-	maxStreams      = 1000     // requests under way on one connection
-	minPingInterval = 10 * time.Second
+	maxRequestBytes  = 64 << 10 // of one message, unpacked
+	maxMetadataBytes = 16 << 10 // of one request, as HTTP/2 counts them
+	maxStreams       = 1000     // requests under way on one connection
+	minPingInterval  = 10 * time.Second
 )
+
+// maxHeaderBytes is the largest metadata that the library reads. More ends the connection, and with it all requests on
+// it. So it is well above maxMetadataBytes, which fails one request, and far below the 16 MiB that the library would
+// hold for each connection otherwise.
+const maxHeaderBytes = 128 << 10
 
 // Options are the settings of a [Server]. All up to MaxRequests must be set.
 type Options struct {
@@ -45,9 +49,8 @@ type Options struct {
 	IdleTimeout    time.Duration // after which a connection without requests is ended
 	MaxRequests    int           // under way at once; further ones are refused
 
-	Auth  *auth.Authenticator // nil: every caller is trusted
-	Limit *ratelimit.Limiter  // of creating carts
-	TLS   *tls.Config         // without it the server speaks in the clear
+	Auth *auth.Authenticator // nil: every caller is trusted
+	TLS  *tls.Config         // without it the server speaks in the clear
 	// ServerOptions are more options of the library, and may be left out. Unary interceptors among them stand around
 	// all else that the server does.
 	ServerOptions []grpc.ServerOption
@@ -87,7 +90,7 @@ func New(carts cart.Service, o Options) *Server {
 		grpc.MaxRecvMsgSize(maxRequestBytes),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.MaxConcurrentStreams(maxStreams),
-		grpc.InTapHandle(s.limitTime),
+		grpc.InTapHandle(s.tap),
 		// Requests are small. Windows that grow with the line would take a ping every few requests to measure it.
 		grpc.StaticStreamWindowSize(maxRequestBytes),
 		grpc.StaticConnWindowSize(maxRequestBytes),
@@ -103,7 +106,7 @@ func New(carts cart.Service, o Options) *Server {
 			Timeout:               20 * time.Second,
 		}),
 	)...)
-	s.register(cartv1.CartService_ServiceDesc, &service{carts: carts, limit: o.Limit, unsent: &s.unsent})
+	s.register(cartv1.CartService_ServiceDesc, &service{carts: carts, unsent: &s.unsent})
 	s.register(healthv1.Health_ServiceDesc, s.health)
 	s.SetReady(true)
 	reflection.Register(s.grpc)

@@ -172,11 +172,46 @@ func TestStreamsTakePlaces(t *testing.T) {
 	}
 }
 
+// TestTooMuchMetadata sends the most metadata that may be and more, to methods of each service and of each kind.
 func TestTooMuchMetadata(t *testing.T) {
-	c := client(t, always(sample()), Options{})
-	ctx := metadata.AppendToOutgoingContext(t.Context(), "x-large", strings.Repeat("v", maxHeaderBytes))
-	if _, err := c.GetCart(ctx, &cartv1.GetCartRequest{CartId: 1}); err == nil {
-		t.Error("accepted")
+	var seen []codes.Code
+	counting := func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+		resp, err := next(ctx, req)
+		seen = append(seen, status.Code(err))
+		return resp, err
+	}
+	_, conn := serve(t, always(sample()), Options{ServerOptions: []grpc.ServerOption{grpc.ChainUnaryInterceptor(counting)}})
+	const name, others = "x-large", 300 // what the library adds takes less than this
+	most := strings.Repeat("v", maxMetadataBytes-len(name)-32-others)
+	for method, call := range map[string]func(ctx context.Context) error{
+		"unary": func(ctx context.Context) error {
+			_, err := cartv1.NewCartServiceClient(conn).GetCart(ctx, &cartv1.GetCartRequest{CartId: 1})
+			return err
+		},
+		"health": func(ctx context.Context) error {
+			_, err := healthv1.NewHealthClient(conn).Check(ctx, new(healthv1.HealthCheckRequest))
+			return err
+		},
+		"stream": func(ctx context.Context) error {
+			watch, err := healthv1.NewHealthClient(conn).Watch(ctx, new(healthv1.HealthCheckRequest))
+			if err == nil {
+				_, err = watch.Recv()
+			}
+			return err
+		},
+	} {
+		for value, want := range map[string]codes.Code{
+			most: codes.OK, most + most[:others+1]: codes.ResourceExhausted, most + most: codes.ResourceExhausted,
+		} {
+			ctx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(t.Context(), name, value))
+			if err := call(ctx); status.Code(err) != want {
+				t.Errorf("%s with %d bytes: got %v, want %v", method, len(value), err, want)
+			}
+			cancel()
+		}
+	}
+	if refused := slices.DeleteFunc(seen, func(c codes.Code) bool { return c != codes.ResourceExhausted }); len(refused) != 4 {
+		t.Errorf("interceptors saw %d unary requests that were refused, want 4", len(refused))
 	}
 }
 

@@ -38,9 +38,9 @@ type Store struct {
 
 	load, list, ping *sql.Stmt
 
-	insertCart, updateCart, updateCartFreed, deleteCart *sql.Stmt
-	freeCookie                                          *sql.Stmt
-	appendLine, updateLine, deleteLine                  *sql.Stmt
+	insertCart, updateCart, activateCart, deleteCart *sql.Stmt
+	freeCookie                                       *sql.Stmt
+	appendLine, updateLine, deleteLine               *sql.Stmt
 }
 
 var _ cart.Store = (*Store)(nil)
@@ -93,7 +93,7 @@ func (s *Store) prepare(ctx context.Context) error {
 		{&s.ping, s.read, pingSQL},
 		{&s.insertCart, s.write, insertCartSQL},
 		{&s.updateCart, s.write, updateCartSQL},
-		{&s.updateCartFreed, s.write, updateCartFreedSQL},
+		{&s.activateCart, s.write, activateCartSQL},
 		{&s.deleteCart, s.write, deleteCartSQL},
 		{&s.freeCookie, s.write, freeCookieSQL},
 		{&s.appendLine, s.write, appendLineSQL},

@@ -1,15 +1,25 @@
 package telemetry
 
 import (
+	"io"
 	"net/http"
 	"net/http/pprof"
 )
 
-// Admin returns the handler of what operators ask the process itself: /metrics and /debug/pprof/. It must not be
-// reached from outside.
-func Admin(metrics http.Handler) http.Handler {
+// Admin returns the handler of what operators and their platform ask the process itself: /metrics, /debug/pprof/,
+// /healthz, and /readyz, which answers 503 with the error of ready where there is one. It must not be reached from
+// outside.
+func Admin(metrics http.Handler, ready func() error) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", metrics)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := ready(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, "ready\n")
+	})
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)

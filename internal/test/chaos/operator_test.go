@@ -138,7 +138,7 @@ func (d *postgres) lockCart() {
 func (d *postgres) failOver() {
 	old, standby := d.server, pgtest.Standby(d.t, d.server)
 	next := d.hosts[1-d.host]
-	next.Redirect(standby.URL())
+	next.Redirect(standby)
 	next.Refuse(false)
 	d.exec("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
 	d.awaitTrue("SELECT EXISTS (SELECT FROM pg_stat_replication WHERE sync_state = 'sync')")
@@ -147,7 +147,7 @@ func (d *postgres) failOver() {
 	d.ledger.await(d.t, felt, refused, unknown)
 	standby.Promote()
 	d.hosts[d.host].Refuse(true)
-	d.address.Redirect(standby.URL())
+	d.address.Redirect(standby)
 	d.server, d.host = standby, 1-d.host
 	old.Remove()
 }

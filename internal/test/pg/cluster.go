@@ -37,8 +37,9 @@ fi
 rm -rf "$2"
 `
 
-// A cluster is a PostgreSQL server with its data in a temporary directory.
-type cluster struct {
+// A Cluster is a PostgreSQL server with its data in a temporary directory, for programs that are not
+// tests. Tests take a [Server]. It stops with the process that started it, however the process ends.
+type Cluster struct {
 	bin      string // directory of PostgreSQL's programs
 	dir      string
 	attr     *syscall.SysProcAttr
@@ -48,9 +49,10 @@ type cluster struct {
 	leash    io.Closer // the keeper acts when it is closed
 }
 
-// newCluster makes a cluster and starts it. The lines are added to its configuration.
-func newCluster(ctx context.Context, lines ...string) (*cluster, error) {
-	bin, err := findPrograms(ctx, usualPlaces)
+// NewCluster makes a cluster and starts it. The lines are added to its configuration. What the server
+// has committed it keeps, unless a line says otherwise: fsync is on.
+func NewCluster(ctx context.Context, lines ...string) (*Cluster, error) {
+	bin, err := FindPrograms(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -58,13 +60,13 @@ func newCluster(ctx context.Context, lines ...string) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{bin: bin, attr: attr, password: crand.Text()}
+	c := &Cluster{bin: bin, attr: attr, password: crand.Text()}
 	return c, c.open(ctx, func() error { return c.initialize(ctx, lines) })
 }
 
 // open gives the cluster a directory, has fill put the data there, and starts the server. A cluster that
 // does not open leaves nothing behind.
-func (c *cluster) open(ctx context.Context, fill func() error) error {
+func (c *Cluster) open(ctx context.Context, fill func() error) error {
 	// The temporary directory may be closed to the user that the server runs as.
 	err := c.makeDir(os.TempDir())
 	if errors.Is(err, os.ErrPermission) {
@@ -77,13 +79,13 @@ func (c *cluster) open(ctx context.Context, fill func() error) error {
 		err = c.startOnFreePort(ctx)
 	}
 	if err != nil {
-		return errors.Join(err, c.close())
+		return errors.Join(err, c.Close())
 	}
 	return nil
 }
 
 // makeDir makes the directory of the cluster in parent, and starts the keeper there.
-func (c *cluster) makeDir(parent string) error {
+func (c *Cluster) makeDir(parent string) error {
 	dir, err := os.MkdirTemp(parent, "pgtest-")
 	if err != nil {
 		return err
@@ -98,7 +100,7 @@ func (c *cluster) makeDir(parent string) error {
 	return nil
 }
 
-func (c *cluster) startKeeper() error {
+func (c *Cluster) startKeeper() error {
 	c.keeper = c.command(context.Background(), "/bin/sh", "-c", keeper, "sh", filepath.Join(c.bin, "pg_ctl"), c.dir)
 	leash, err := c.keeper.StdinPipe()
 	if err != nil {
@@ -108,7 +110,7 @@ func (c *cluster) startKeeper() error {
 	return c.keeper.Start()
 }
 
-func (c *cluster) initialize(ctx context.Context, lines []string) error {
+func (c *Cluster) initialize(ctx context.Context, lines []string) error {
 	passwordFile := filepath.Join(c.dir, "password")
 	if err := os.WriteFile(passwordFile, []byte(c.password), 0o600); err != nil {
 		return err
@@ -128,7 +130,7 @@ func (c *cluster) initialize(ctx context.Context, lines []string) error {
 }
 
 // configure adds lines to the configuration. Of two that set the same the later one counts.
-func (c *cluster) configure(lines string) error {
+func (c *Cluster) configure(lines string) error {
 	conf, err := os.OpenFile(filepath.Join(c.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return err
@@ -138,7 +140,7 @@ func (c *cluster) configure(lines string) error {
 }
 
 // startOnFreePort tries again with another port, for somebody may take one that was free just now.
-func (c *cluster) startOnFreePort(ctx context.Context) error {
+func (c *Cluster) startOnFreePort(ctx context.Context) error {
 	var err error
 	for range 3 {
 		if c.port, err = freePort(ctx); err != nil {
@@ -167,7 +169,7 @@ func freePort(ctx context.Context) (int, error) {
 }
 
 // start runs pg_ctl's start or restart and waits until the server takes connections.
-func (c *cluster) start(ctx context.Context, action string) error {
+func (c *Cluster) start(ctx context.Context, action string) error {
 	log := filepath.Join(c.dir, "log")
 	err := c.run(ctx, "pg_ctl", action, "-D", c.data(), "-m", "fast", "-s", "-w", "-l", log, "-o", fmt.Sprintf("-p %d", c.port))
 	if err != nil {
@@ -177,19 +179,20 @@ func (c *cluster) start(ctx context.Context, action string) error {
 	return nil
 }
 
-func (c *cluster) stop(ctx context.Context, mode StopMode) error {
+func (c *Cluster) stop(ctx context.Context, mode StopMode) error {
 	return c.run(ctx, "pg_ctl", "stop", "-D", c.data(), "-s", "-w", "-m", string(mode))
 }
 
-// close stops the server, if it runs, and removes its files.
-func (c *cluster) close() error {
+// Close stops the server, if it runs, and removes its files.
+func (c *Cluster) Close() error {
 	if err := errors.Join(c.leash.Close(), c.keeper.Wait()); err != nil {
 		return fmt.Errorf("stop the server in %s: %w", c.dir, err)
 	}
 	return os.RemoveAll(c.dir)
 }
 
-func (c *cluster) url() *url.URL {
+// URL returns the URL of an empty database, for a superuser.
+func (c *Cluster) URL() *url.URL {
 	return &url.URL{
 		Scheme:   "postgres",
 		User:     url.UserPassword("postgres", c.password),
@@ -199,10 +202,10 @@ func (c *cluster) url() *url.URL {
 	}
 }
 
-func (c *cluster) data() string { return filepath.Join(c.dir, "data") }
+func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
 
 // run runs one of PostgreSQL's programs; an error holds what the program said.
-func (c *cluster) run(ctx context.Context, program string, args ...string) error {
+func (c *Cluster) run(ctx context.Context, program string, args ...string) error {
 	if out, err := c.command(ctx, filepath.Join(c.bin, program), args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w\n%s", program, err, out)
 	}
@@ -210,7 +213,7 @@ func (c *cluster) run(ctx context.Context, program string, args ...string) error
 }
 
 // command prepares a program to run as the user of the server, in a directory that it may enter.
-func (c *cluster) command(ctx context.Context, path string, args ...string) *exec.Cmd {
+func (c *Cluster) command(ctx context.Context, path string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir = c.dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC")
@@ -219,7 +222,7 @@ func (c *cluster) command(ctx context.Context, path string, args ...string) *exe
 }
 
 // giveAway makes the user of the server the owner of the file.
-func (c *cluster) giveAway(path string) error {
+func (c *Cluster) giveAway(path string) error {
 	if c.attr.Credential == nil {
 		return nil
 	}

@@ -21,7 +21,7 @@ type host struct {
 	once    sync.Once
 	err     error    // why it could not be opened
 	url     *url.URL // of the database to connect to for making others
-	cluster *cluster // nil when the server is not ours
+	cluster *Cluster // nil when the server is not ours
 
 	mu        sync.Mutex
 	templates map[string]func() (string, error)
@@ -36,8 +36,8 @@ func (h *host) open(ctx context.Context) error {
 			return
 		}
 		// Nothing here has to survive a power cut.
-		if h.cluster, h.err = newCluster(ctx, "fsync = off"); h.err == nil {
-			h.url = h.cluster.url()
+		if h.cluster, h.err = NewCluster(ctx, "fsync = off"); h.err == nil {
+			h.url = h.cluster.URL()
 		}
 	})
 	return h.err
@@ -59,7 +59,7 @@ func parseServerURL(text string) (*url.URL, error) {
 // close stops a server that open started. On any other it drops the templates.
 func (h *host) close(ctx context.Context) error {
 	if h.cluster != nil {
-		return h.cluster.close()
+		return h.cluster.Close()
 	}
 	ctx, cancel := context.WithTimeout(ctx, dropTimeout)
 	defer cancel()

@@ -20,7 +20,8 @@
 // of a server: they fail, and say what to install.
 //
 // A test that stops the server takes one of its own with [Start]; a test of a failover gives that one a
-// [Standby]; a test that breaks connections puts a [Proxy] in front of a server.
+// [Standby]; a test that breaks connections puts a [Proxy] in front of a server. Programs
+// that are not tests use [NewCluster] and [StartProxy].
 package pgtest
 
 import (

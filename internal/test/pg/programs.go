@@ -28,6 +28,9 @@ var usualPlaces = []string{
 	"/usr/local/pgsql/bin",
 }
 
+// FindPrograms returns the directory of the PostgreSQL programs that a new server is made with.
+func FindPrograms(ctx context.Context) (string, error) { return findPrograms(ctx, usualPlaces) }
+
 // binEnv names the directory of PostgreSQL's programs.
 const binEnv = "TEST_POSTGRES_BIN"
 

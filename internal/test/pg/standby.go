@@ -54,28 +54,28 @@ func Hosts(t testing.TB, urls ...string) string {
 }
 
 // newStandby copies the data of the primary as it runs, and starts a server on the copy.
-func newStandby(ctx context.Context, primary *cluster) (*cluster, error) {
-	conn, err := pgx.Connect(ctx, primary.url().String())
+func newStandby(ctx context.Context, primary *Cluster) (*Cluster, error) {
+	conn, err := pgx.Connect(ctx, primary.URL().String())
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{bin: primary.bin, attr: primary.attr, password: primary.password}
+	c := &Cluster{bin: primary.bin, attr: primary.attr, password: primary.password}
 	if err = c.open(ctx, func() error { return c.follow(ctx, primary, conn) }); err == nil {
 		if err = c.awaitStreaming(ctx, conn); err != nil {
-			err = errors.Join(err, c.close())
+			err = errors.Join(err, c.Close())
 		}
 	}
 	return c, errors.Join(err, conn.Close(ctx))
 }
 
 // name is what the standby calls itself, and what its slot is called.
-func (c *cluster) name() string {
+func (c *Cluster) name() string {
 	return strings.ToLower(strings.ReplaceAll(filepath.Base(c.dir), "-", "_"))
 }
 
 // follow takes a base backup of the primary by itself: not every package of the server has pg_basebackup.
 // The slot keeps what the primary writes from now on until the standby has it.
-func (c *cluster) follow(ctx context.Context, primary *cluster, conn *pgx.Conn) error {
+func (c *Cluster) follow(ctx context.Context, primary *Cluster, conn *pgx.Conn) error {
 	var version int
 	err := conn.QueryRow(ctx, `
 		SELECT current_setting('server_version_num')::int FROM pg_create_physical_replication_slot($1, true)`,
@@ -97,7 +97,7 @@ func (c *cluster) follow(ctx context.Context, primary *cluster, conn *pgx.Conn) 
 	if err := conn.QueryRow(ctx, end).Scan(&label); err != nil {
 		return fmt.Errorf("end the backup: %w", err)
 	}
-	u := primary.url()
+	u := primary.URL()
 	source := fmt.Sprintf("host=%s port=%s user=%s password=%s application_name=%s sslmode=disable",
 		u.Hostname(), u.Port(), u.User.Username(), c.password, c.name())
 	return errors.Join(
@@ -109,7 +109,7 @@ func (c *cluster) follow(ctx context.Context, primary *cluster, conn *pgx.Conn) 
 
 // copyData copies the files of a running primary. Some vanish meanwhile, and some change: the log, which
 // is streamed, makes up for both. So the copy begins with none.
-func (c *cluster) copyData(primary *cluster) error {
+func (c *Cluster) copyData(primary *Cluster) error {
 	root := primary.data()
 	return fs.WalkDir(os.DirFS(root), ".", func(name string, entry fs.DirEntry, err error) error {
 		switch {
@@ -133,13 +133,13 @@ func (c *cluster) copyData(primary *cluster) error {
 	})
 }
 
-func (c *cluster) makeDataDir(name string) error {
+func (c *Cluster) makeDataDir(name string) error {
 	dir := filepath.Join(c.data(), name)
 	return errors.Join(os.Mkdir(dir, 0o700), c.giveAway(dir))
 }
 
 // copyFile copies a file, unless it is gone by now.
-func (c *cluster) copyFile(source, name string) error {
+func (c *Cluster) copyFile(source, name string) error {
 	file, err := os.Open(source)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -152,7 +152,7 @@ func (c *cluster) copyFile(source, name string) error {
 }
 
 // write writes a new file of the data.
-func (c *cluster) write(name string, from io.Reader) error {
+func (c *Cluster) write(name string, from io.Reader) error {
 	file, err := os.OpenFile(filepath.Join(c.data(), name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -162,7 +162,7 @@ func (c *cluster) write(name string, from io.Reader) error {
 }
 
 // awaitStreaming waits until the primary sends the standby what it commits.
-func (c *cluster) awaitStreaming(ctx context.Context, conn *pgx.Conn) error {
+func (c *Cluster) awaitStreaming(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, dropTimeout)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)

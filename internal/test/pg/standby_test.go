@@ -30,7 +30,7 @@ func TestStandby(t *testing.T) {
 	primary.Stop(Immediate)
 	primary.Remove()
 	standby.Promote()
-	address.Redirect(standby.URL())
+	address.Redirect(standby)
 	if n := query[int](t, connect(t, address.URL()), "SELECT count(*) FROM x"); n != 1001 {
 		t.Errorf("%d rows at the address that moved, want those of the old primary", n)
 	}
