@@ -24,8 +24,6 @@ import (
 type Proxy struct {
 	listener net.Listener
 	url      string
-	network  string // of the server
-	address  string
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -33,14 +31,16 @@ type Proxy struct {
 
 	statements, roundTrips atomic.Int64
 
-	mu     sync.Mutex
-	links  map[*link]struct{}
-	traps  []trap
-	refuse bool
-	delay  time.Duration
-	gate   chan struct{} // closed: traffic passes
-	closed bool
-	failed error // what Close returns
+	mu      sync.Mutex
+	network string // of the server
+	address string
+	links   map[*link]struct{}
+	traps   []trap
+	refuse  bool
+	delay   time.Duration
+	gate    chan struct{} // closed: traffic passes
+	closed  bool
+	failed  error // what Close returns
 }
 
 // A trap springs at the first statement that holds match.
@@ -108,6 +108,13 @@ func viaProxy(u *url.URL, address string) string {
 
 // URL returns the URL of the target by way of the proxy.
 func (p *Proxy) URL() string { return p.url }
+
+// Redirect sends new connections to another server, as an address does that moves in a failover. Open ones stay.
+func (p *Proxy) Redirect(to *Server) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.network, p.address = "tcp", to.cluster.URL().Host
+}
 
 // CutAll closes all connections.
 func (p *Proxy) CutAll() {
@@ -203,7 +210,10 @@ func (p *Proxy) accept() {
 
 // serve forwards between the client and a new connection to the server, until one of them ends.
 func (p *Proxy) serve(client net.Conn) {
-	server, err := new(net.Dialer).DialContext(p.ctx, p.network, p.address)
+	p.mu.Lock()
+	network, address := p.network, p.address
+	p.mu.Unlock()
+	server, err := new(net.Dialer).DialContext(p.ctx, network, address)
 	if err != nil {
 		client.Close() // so the client learns that the server is away
 		return

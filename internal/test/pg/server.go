@@ -2,7 +2,10 @@
 
 package pgtest
 
-import "testing"
+import (
+	"sync"
+	"testing"
+)
 
 // A StopMode says how a server stops.
 type StopMode string
@@ -19,6 +22,7 @@ const (
 type Server struct {
 	t       testing.TB
 	cluster *Cluster
+	close   func() error // may be called more than once
 }
 
 // Start starts a server for this test alone. It is gone at the end of the test.
@@ -34,12 +38,9 @@ func serve(t testing.TB, c *Cluster, err error) *Server {
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Errorf("pgtest: %v", err)
-		}
-	})
-	return &Server{t: t, cluster: c}
+	s := &Server{t: t, cluster: c, close: sync.OnceValue(c.Close)}
+	t.Cleanup(s.Remove)
+	return s
 }
 
 // URL returns the URL of an empty database on the server, for a superuser. It stays the same.
@@ -58,5 +59,13 @@ func (s *Server) Restart() {
 	s.t.Helper()
 	if err := s.cluster.start(s.t.Context(), "restart"); err != nil {
 		s.t.Fatalf("pgtest: %v", err)
+	}
+}
+
+// Remove stops the server and removes its files, before the end of the test does.
+func (s *Server) Remove() {
+	s.t.Helper()
+	if err := s.close(); err != nil {
+		s.t.Errorf("pgtest: %v", err)
 	}
 }

@@ -25,9 +25,15 @@ func TestStandby(t *testing.T) {
 	execute(t, before, "SELECT pg_reload_conf()")
 	execute(t, before, "SET synchronous_commit = remote_apply")
 	awaitTrue(t, before, "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE sync_state = 'sync')")
-	execute(t, connect(t, both), "INSERT INTO x VALUES (1001)")
+	address := NewProxy(t, primary.URL())
+	execute(t, connect(t, address.URL()), "INSERT INTO x VALUES (1001)")
 	primary.Stop(Immediate)
+	primary.Remove()
 	standby.Promote()
+	address.Redirect(standby)
+	if n := query[int](t, connect(t, address.URL()), "SELECT count(*) FROM x"); n != 1001 {
+		t.Errorf("%d rows at the address that moved, want those of the old primary", n)
+	}
 	conn := connect(t, both)
 	execute(t, conn, "INSERT INTO x VALUES (1002)")
 	if n := query[int](t, conn, "SELECT count(*) FROM x"); n != 1002 {
