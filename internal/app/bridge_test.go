@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	pgtest "github.com/sellio/sellio-cart/internal/test/pg"
 )
 
@@ -111,5 +113,37 @@ func checkBridge(t *testing.T, owner, service string) {
 	serveAll(t, service)
 	if out, code := bridge(t, owner, "off"); code != 0 {
 		t.Errorf("bridge off as the owner: exit code %d\n%s", code, out)
+	}
+}
+
+// TestMovingOver runs the commands of the guide on a database of the Python service, and compares what they print.
+func TestMovingOver(t *testing.T) {
+	t.Parallel()
+	url := pgtest.NewDatabase(t)
+	if err := execute(t, url, file(t, "internal/postgres/testdata/legacy.sql")); err != nil {
+		t.Fatal(err)
+	}
+	ran := 0
+	for block := range strings.SplitSeq(file(t, "docs/moving-over.md"), "```") {
+		body, isConsole := strings.CutPrefix(block, "console\n")
+		if !isConsole {
+			continue
+		}
+		var printed strings.Builder
+		for line := range strings.Lines(body) {
+			command, isCommand := strings.CutPrefix(strings.TrimSpace(line), "$ sellio-cart ")
+			if !isCommand {
+				continue
+			}
+			ran++
+			out, stderr, _ := runOnce(t, strings.Fields(command), "DATABASE_URL="+url)
+			printed.WriteString("$ sellio-cart " + command + "\n" + out + stderr)
+		}
+		if diff := cmp.Diff(strings.ReplaceAll(body, "\n   ", "\n"), "   "+printed.String()); diff != "" {
+			t.Errorf("the guide (-) and what its commands print (+): %s", diff)
+		}
+	}
+	if ran == 0 {
+		t.Error("the guide has no commands")
 	}
 }

@@ -22,7 +22,7 @@ const (
 	CodeConflict                   // others changed the cart again and again; nothing was done
 	CodeOverloaded                 // too much work is waiting; nothing was done
 	CodeUnavailable                // the store is out of reach; nothing was done, repeating may help
-	CodeOutcomeUnknown             // the store went away at COMMIT; repeating is safe and will tell
+	CodeOutcomeUnknown             // the store went away at COMMIT; all of the Save was done, or nothing
 	CodeRefused                    // the store refused a whole Save for its data; nothing was done
 
 	CodeUnauthenticated // nobody knows who the caller is; nothing was done
@@ -89,7 +89,7 @@ func Unavailable(cause error) *Error {
 func OutcomeUnknown(cause error) *Error {
 	return &Error{
 		Code:   CodeOutcomeUnknown,
-		Detail: "The database did not confirm the change, which may or may not have been made. Repeating the request is safe.",
+		Detail: "The database did not confirm the change, which may or may not have been made. The request may be repeated.",
 		Cause:  cause,
 	}
 }

@@ -53,9 +53,8 @@ BEGIN
 	NEW.updated_at := now();
 	RETURN NEW;
 END`},
-	// A cart that this transaction has changed or made has the transaction's id, and a new version already. It cannot
-	// be another transaction's by now, so what it allowed then it allows now. Where a deleted cart takes its lines with
-	// it, there is no row to find.
+	// A cart that this transaction has changed or made has the transaction's id as its xmin. It has a new version already,
+	// and nobody else can have changed it since. A cart that is being deleted with its lines is not found.
 	{"sellio_cart_bridge_line", "cart_item", "AFTER INSERT OR UPDATE OR DELETE ON {schema}.cart_item FOR EACH ROW", `
 DECLARE
 	touched record;
@@ -152,10 +151,10 @@ func (b *Bridge) Off(ctx context.Context) error {
 }
 
 const (
-	// bridgeLockTimeout is how long a try waits for the tables, and so how long it holds others up who wait behind it.
-	// It is less than the deadlock_timeout of a server.
+	// bridgeLockTimeout is how long a try waits for the tables. Sessions queue behind it meanwhile. It is less than
+	// deadlock_timeout, so a deadlock ends this session and no other.
 	bridgeLockTimeout = 500 * time.Millisecond
-	// bridgePause is how long they then have the tables for themselves.
+	// bridgePause is how long these sessions then have the tables without it.
 	bridgePause = 500 * time.Millisecond
 	// bridgeTries makes that a minute.
 	bridgeTries = 60

@@ -125,11 +125,14 @@ func (r *rivals) race(ctx context.Context, user int64, pythons, ours act, m mome
 	if pythonErr != nil && !errors.Is(pythonErr, errAnswered) {
 		return fmt.Errorf("python: %w", pythonErr)
 	}
-	if serviceErr != nil && cart.CodeOf(serviceErr) >= cart.CodeConflict {
-		return fmt.Errorf("service: %w", serviceErr)
-	}
 	if serviceErr != nil {
 		after = nil
+		switch code := cart.CodeOf(serviceErr); {
+		case code == cart.CodeNotFound, code == cart.CodeNotAllowed, code == cart.CodeNotActive:
+		case m == pythonHasWrote && (code == cart.CodeConflict || code == cart.CodeUnavailable): // it did not wait
+		default:
+			return fmt.Errorf("service: %w", serviceErr)
+		}
 	}
 	return r.check(ctx, user, before.ID, pythons, pythonErr == nil, ours, after)
 }
