@@ -46,7 +46,7 @@ BEGIN
 	END IF;
 	IF OLD.status IN (3, 4) AND NEW.status <> OLD.status THEN
 		RAISE serialization_failure USING
-			MESSAGE = format('cart %s has got the status %s, which is final', OLD.id, OLD.status),
+			MESSAGE = format('cart %s has status %s, which is final', OLD.id, OLD.status),
 			HINT = 'The cart was changed after it was read. Read it again.';
 	END IF;
 	NEW.version := OLD.version + 1;
