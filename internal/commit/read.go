@@ -25,7 +25,7 @@ func (r *reader) load(ctx context.Context, batch []*read) []*read {
 		refs = distinct(batch)
 	}
 	carts, err := r.store.Load(ctx, refs)
-	r.outage.observe(err)
+	err = r.outage.observe(err)
 	switch {
 	case err != nil && len(batch) > 1 && isOfData(cart.CodeOf(err)):
 		half := len(batch) / 2
