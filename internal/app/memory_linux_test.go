@@ -34,7 +34,7 @@ const maxMemory = 256 << 20
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "sellio-cart")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../cmd/sellio-cart").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for name, test := range map[string]func(*testing.T, func(env ...string) *process){

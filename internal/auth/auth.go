@@ -121,12 +121,6 @@ func (a *Authenticator) isService(token string) bool {
 	return found == 1
 }
 
-// ShowsBearer reports whether Authorization headers show a bearer token, valid or not.
-func ShowsBearer(authorization []string) bool {
-	_, shown := bearer(authorization)
-	return shown
-}
-
 // bearer returns the bearer token of Authorization headers, and whether there is one, though it may be empty.
 func bearer(authorization []string) (token string, shown bool) {
 	for _, header := range authorization {

@@ -103,7 +103,7 @@ func (s *server) fail(ctx context.Context, w http.ResponseWriter, r *http.Reques
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	}
 	if p.Status == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", challenge(r))
+		h.Set("WWW-Authenticate", challenge(err))
 	}
 	if p.Status == http.StatusRequestEntityTooLarge {
 		h.Set("Connection", "close") // Otherwise net/http would wait for the rest of the body.
@@ -117,8 +117,8 @@ func (s *server) fail(ctx context.Context, w http.ResponseWriter, r *http.Reques
 }
 
 // challenge tells the caller of a request without valid credentials how to show them (RFC 6750, section 3).
-func challenge(r *http.Request) string {
-	if auth.ShowsBearer(r.Header["Authorization"]) {
+func challenge(err error) string {
+	if errors.Is(err, auth.ErrInvalidToken) {
 		return `Bearer error="invalid_token"`
 	}
 	return "Bearer"
