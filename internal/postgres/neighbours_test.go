@@ -4,11 +4,13 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/commit"
+	"github.com/sellio/sellio-cart/internal/postgres"
 )
 
 // connect opens a connection of its own to the database, and closes it at the end of the test.
@@ -168,5 +170,43 @@ func TestUnreadableCartFailsAlone(t *testing.T) {
 	}
 	if _, err := svc.Get(t.Context(), cart.ByID(c[1].ID)); err != nil || s.Stat().NewConnsCount() != connections {
 		t.Errorf("%v, and %d connections were opened after it", err, s.Stat().NewConnsCount()-connections)
+	}
+}
+
+// TestWaitingForAConnectionCostsNone has a caller whose time is over while it waits for the only connection, which is at
+// work and well.
+func TestWaitingForAConnectionCostsNone(t *testing.T) {
+	t.Parallel()
+	url := newDatabase(t)
+	s, err := postgres.Open(t.Context(), url, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	before := s.Stat().NewConnsCount()
+	lock, err := connect(t, url).Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lock.Exec(t.Context(), "LOCK TABLE cart"); err != nil {
+		t.Fatal(err)
+	}
+	busy := make(chan error)
+	go func() {
+		_, err := s.Load(t.Context(), []cart.Ref{cart.ByID(1)})
+		busy <- err
+	}()
+	until(t, "the connection is at work", func() bool { return s.Stat().AcquiredConns() == 1 })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if _, err := s.Load(ctx, []cart.Ref{cart.ByID(1)}); cart.CodeOf(err) != cart.CodeUnavailable {
+		t.Errorf("without a connection: %v", err)
+	}
+	if err := lock.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	<-busy // it may have given up waiting for the lock
+	if _, err := s.Load(t.Context(), []cart.Ref{cart.ByID(1)}); err != nil || s.Stat().NewConnsCount() != before {
+		t.Errorf("%v, and %d connections were opened", err, s.Stat().NewConnsCount()-before)
 	}
 }

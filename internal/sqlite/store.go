@@ -36,7 +36,7 @@ type Store struct {
 	// read has several; with a write-ahead log they neither wait for the writer nor hold it up.
 	read *sql.DB
 
-	load, list, ping *sql.Stmt
+	load, list, ping, rules *sql.Stmt
 
 	insertCart, updateCart, activateCart, deleteCart *sql.Stmt
 	freeCookie                                       *sql.Stmt
@@ -91,6 +91,7 @@ func (s *Store) prepare(ctx context.Context) error {
 		{&s.load, s.read, loadSQL},
 		{&s.list, s.read, listSQL},
 		{&s.ping, s.read, pingSQL},
+		{&s.rules, s.read, rulesSQL},
 		{&s.insertCart, s.write, insertCartSQL},
 		{&s.updateCart, s.write, updateCartSQL},
 		{&s.activateCart, s.write, activateCartSQL},
@@ -105,7 +106,7 @@ func (s *Store) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return s.checkRules(ctx)
 }
 
 const pingSQL = `SELECT EXISTS (SELECT 1 FROM cart)`
@@ -116,7 +117,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	if err := s.ping.QueryRowContext(ctx).Scan(&anyCart); err != nil {
 		return classify(err)
 	}
-	return nil
+	return s.checkRules(ctx)
 }
 
 // Close implements [cart.Store].
