@@ -94,7 +94,7 @@ const (
 func saveStatement(set *changeSet, skip bool) statement {
 	var parts, saved []string
 	var args []any
-	end := end
+	returning := end
 	add := func(part string, columns ...any) {
 		parts, args = append(parts, part), append(args, columns...)
 	}
@@ -102,14 +102,14 @@ func saveStatement(set *changeSet, skip bool) statement {
 		ids := slices.Concat(set.ids, set.deletes)
 		slices.Sort(ids)
 		add(freeToLockSQL, ids)
-		end = ifHeld + end
+		returning = ifHeld + end
 	}
 	if len(set.ids) > 0 {
-		add(updateSQL+end, set.ids, set.was, set.versions, set.statuses)
+		add(updateSQL+returning, set.ids, set.was, set.versions, set.statuses)
 		saved = append(saved, "SELECT id AS ref, id FROM updated")
 	}
 	if len(set.deletes) > 0 {
-		add(deleteSQL+end, set.deletes, set.deletesWas)
+		add(deleteSQL+returning, set.deletes, set.deletesWas)
 		saved = append(saved, "SELECT id AS ref, id FROM deleted")
 	}
 	if len(set.companies) > 0 {

@@ -101,7 +101,7 @@ func TestSettingsAreInForce(t *testing.T) {
 				}
 			})
 			createMany(t, s, 1)
-			const want = "read committed off on off off 500ms force_generic_plan"
+			const want = "read committed off on off off 100ms force_generic_plan"
 			if got := query(t, url, `SELECT settings FROM seen`); len(got) != 1 || got[0] != want {
 				t.Errorf("a save ran with %q, want %q", got, want)
 			}
