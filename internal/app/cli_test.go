@@ -29,7 +29,11 @@ func TestHelpNamesEverySubcommand(t *testing.T) {
 
 func TestBadStartIsOneLine(t *testing.T) {
 	t.Parallel()
-	empty := pgtest.NewDatabase(t)
+	empty, ruleless := pgtest.NewDatabase(t), databases[0].url(t)
+	db, _ := connect(t, ruleless)
+	if _, err := db.ExecContext(t.Context(), "DROP INDEX uq_cart_company_user_active"); err != nil {
+		t.Fatal(err)
+	}
 	for name, tc := range map[string]struct {
 		args []string
 		env  []string
@@ -44,6 +48,7 @@ func TestBadStartIsOneLine(t *testing.T) {
 		"unknown subcommand":  {[]string{"fly"}, nil, []string{`"fly"`}},
 		"unknown flag":        {[]string{"--fly"}, nil, []string{"--fly"}},
 		"old schema":          {nil, []string{"DATABASE_URL=" + empty}, []string{"sellio-cart migrate up", "AUTO_MIGRATE=true"}},
+		"no unique index":     {nil, []string{"DATABASE_URL=" + ruleless}, []string{"uq_cart_company_user_active", "missing"}},
 		"nobody at that port": {nil, []string{"DATABASE_URL=postgresql://u:s3cret@127.0.0.1:1/x"}, []string{"127.0.0.1:1"}},
 		"no such folder":      {nil, []string{"DATABASE_URL=sqlite:/nonexistent/folder/cart.db"}, []string{"/nonexistent/folder/cart.db"}},
 	} {
@@ -139,6 +144,32 @@ func TestMigrateSubcommands(t *testing.T) {
 			serve(t, "DATABASE_URL="+url)
 		})
 	}
+}
+
+// TestMigrateOnANewerSchema runs the subcommands of an older program, as after a rollback.
+func TestMigrateOnANewerSchema(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, url string) {
+		if _, stderr, code := runOnce(t, []string{"migrate", "up"}, "DATABASE_URL="+url); code != 0 {
+			t.Fatal(stderr)
+		}
+		db, _ := connect(t, url)
+		if _, err := db.ExecContext(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, true)"); err != nil {
+			t.Fatal(err)
+		}
+		const newer = "the schema is at version 999, newer than the "
+		for sub, want := range map[string]string{"up": newer, "version": newer, "status": newer} {
+			out, stderr, code := runOnce(t, []string{"migrate", sub}, "DATABASE_URL="+url)
+			if code != 0 || !strings.Contains(out, want) || !strings.Contains(out, "nothing is to be done") || stderr != "" {
+				t.Errorf("migrate %s: exit code %d, want 0 and %q:\n%s%s", sub, code, want, out, stderr)
+			}
+		}
+		out, stderr, code := runOnce(t, []string{"migrate", "down"}, "DATABASE_URL="+url)
+		if code != 1 || out != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "version 999") {
+			t.Errorf("migrate down: exit code %d, want 1 and one line about version 999:\n%s%s", code, out, stderr)
+		}
+		serve(t, "DATABASE_URL="+url)
+	})
 }
 
 func TestInstancesMayStartAtOnce(t *testing.T) {

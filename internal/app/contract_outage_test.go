@@ -188,8 +188,12 @@ func TestFault(t *testing.T) {
 		p := serve(t, "DATABASE_URL="+url)
 		s := openShop(t, p)
 		s.post(addBody(7, 1), addItem).cart(http.StatusCreated)
-		db, _ := connect(t, url)
-		if _, err := db.ExecContext(t.Context(), "ALTER TABLE cart_item RENAME TO secret"); err != nil {
+		db, postgres := connect(t, url)
+		fault := "ALTER TABLE cart_item RENAME TO secret"
+		if postgres { // which would be not ready then
+			fault = "ALTER TABLE cart ALTER company_id TYPE text"
+		}
+		if _, err := db.ExecContext(t.Context(), fault); err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range requests {
@@ -205,6 +209,28 @@ func TestFault(t *testing.T) {
 			s.noInternals(err.Error())
 		}
 	})
+}
+
+// TestTableGone takes a table away, as a restore does for a while. That is no fault of a request, which may be repeated.
+func TestTableGone(t *testing.T) {
+	t.Parallel()
+	url := databases[0].url(t)
+	s := openShop(t, serve(t, "DATABASE_URL="+url))
+	c := s.post(addBody(7, 1), addItem).cart(http.StatusCreated)
+	db, _ := connect(t, url)
+	if _, err := db.ExecContext(t.Context(), "ALTER TABLE cart_item RENAME TO away"); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range requests {
+		a := s.send(r.method, r.path, r.body)
+		a.problem(http.StatusServiceUnavailable)
+		s.noInternals(string(a.body))
+		s.retryInfo(s.invoke(r.message), codes.Unavailable)
+	}
+	if _, err := db.ExecContext(t.Context(), "ALTER TABLE away RENAME TO cart_item"); err != nil {
+		t.Fatal(err)
+	}
+	s.unchanged(c)
 }
 
 // noInternals checks that the text shows nothing of what is behind the service.

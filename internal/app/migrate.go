@@ -23,7 +23,7 @@ does the work and the others wait.`,
 	}
 	for _, c := range []struct {
 		use, short string
-		do         func(context.Context, *goose.Provider) error
+		do         func(context.Context, migrator) error
 	}{
 		{"up", "Apply all pending migrations", a.migrateUp},
 		{"down", "Take the newest migration back", a.migrateDown},
@@ -41,36 +41,49 @@ does the work and the others wait.`,
 	return cmd
 }
 
+// migrator is a [goose.Provider], or one that does more.
+type migrator interface {
+	Up(context.Context) ([]*goose.MigrationResult, error)
+	Down(context.Context) (*goose.MigrationResult, error)
+	Status(context.Context) ([]*goose.MigrationStatus, error)
+	GetVersions(context.Context) (have, newest int64, err error)
+}
+
 // withMigrator calls do with a migrator of the configured database.
-func withMigrator(ctx context.Context, cfg config.Config, do func(context.Context, *goose.Provider) error) (err error) {
+func withMigrator(ctx context.Context, cfg config.Config, do func(context.Context, migrator) error) (err error) {
 	var (
-		provider *goose.Provider
-		closer   func() error
+		m      migrator
+		closer func() error
 	)
 	if cfg.DatabaseURL.Kind() == config.SQLite {
-		provider, closer, err = sqlite.Migrator(ctx, cfg.DatabaseURL.DSN())
+		m, closer, err = sqlite.Migrator(ctx, cfg.DatabaseURL.DSN())
 	} else {
-		provider, closer, err = postgres.Migrator(cfg.DatabaseURL.DSN())
+		m, closer, err = postgres.Migrator(cfg.DatabaseURL.DSN())
 	}
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closer()) }()
-	return do(ctx, provider)
+	return do(ctx, m)
 }
 
-func (a *app) migrateUp(ctx context.Context, p *goose.Provider) error {
+func (a *app) migrateUp(ctx context.Context, p migrator) error {
 	results, err := p.Up(ctx)
-	if err != nil {
-		return err
-	}
 	for _, r := range results {
 		fmt.Fprintf(a.stdout, "applied %s\n", r.Source.Path)
+	}
+	if err != nil {
+		return err
 	}
 	return a.migrateVersion(ctx, p)
 }
 
-func (a *app) migrateDown(ctx context.Context, p *goose.Provider) error {
+func (a *app) migrateDown(ctx context.Context, p migrator) error {
+	if have, newest, err := p.GetVersions(ctx); err != nil {
+		return err
+	} else if have > newest {
+		return fmt.Errorf("the schema is at version %d, and this program knows no migration after %d: take it back with the program that brought it", have, newest)
+	}
 	result, err := p.Down(ctx)
 	if errors.Is(err, goose.ErrNoNextVersion) {
 		return errors.New("there is no migration to take back")
@@ -82,7 +95,7 @@ func (a *app) migrateDown(ctx context.Context, p *goose.Provider) error {
 	return a.migrateVersion(ctx, p)
 }
 
-func (a *app) migrateStatus(ctx context.Context, p *goose.Provider) error {
+func (a *app) migrateStatus(ctx context.Context, p migrator) error {
 	migrations, err := p.Status(ctx)
 	if err != nil {
 		return err
@@ -94,13 +107,20 @@ func (a *app) migrateStatus(ctx context.Context, p *goose.Provider) error {
 		}
 		fmt.Fprintf(a.stdout, "%-20s  %s\n", applied, m.Source.Path)
 	}
-	return nil
+	if have, newest, err := p.GetVersions(ctx); err != nil || have <= newest {
+		return err
+	}
+	return a.migrateVersion(ctx, p)
 }
 
-func (a *app) migrateVersion(ctx context.Context, p *goose.Provider) error {
+func (a *app) migrateVersion(ctx context.Context, p migrator) error {
 	have, newest, err := p.GetVersions(ctx)
 	if err != nil {
 		return err
+	}
+	if have > newest {
+		fmt.Fprintf(a.stdout, "the schema is at version %d, newer than the %d of this program, which can serve it: nothing is to be done\n", have, newest)
+		return nil
 	}
 	fmt.Fprintf(a.stdout, "the schema is at version %d of %d\n", have, newest)
 	return nil

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pressly/goose/v3"
 	"go.uber.org/goleak"
 
 	"github.com/sellio/sellio-cart/internal/config"
@@ -209,7 +208,7 @@ func migrateURL(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	return withMigrator(ctx, config.Config{DatabaseURL: parsed}, func(ctx context.Context, p *goose.Provider) error {
+	return withMigrator(ctx, config.Config{DatabaseURL: parsed}, func(ctx context.Context, p migrator) error {
 		_, err := p.Up(ctx)
 		return err
 	})

@@ -34,7 +34,8 @@ func (s *shop) awaitReady(p *process, want bool) {
 	testService(s) // alive in any case
 }
 
-// TestReadiness stops and starts the database under the service, and takes a migration back.
+// TestReadiness stops and starts the database under the service, makes it such that carts cannot be written, and takes a
+// migration back.
 func TestReadiness(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Start(t)
@@ -57,6 +58,29 @@ func TestReadiness(t *testing.T) {
 	server.Restart()
 	s.awaitReady(p, true)
 	p.waitForLog("Ready for requests again.")
+
+	db, _ := connect(t, server.URL())
+	for _, broken := range []struct{ by, mended []string }{
+		{[]string{"ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"},
+			[]string{"ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()"}},
+		{[]string{"ALTER TABLE cart_item RENAME TO away"}, []string{"ALTER TABLE away RENAME TO cart_item"}},
+		{[]string{"ALTER INDEX uq_cart_item_cart_product RENAME TO away", "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'away'::regclass"},
+			[]string{"UPDATE pg_index SET indisvalid = true WHERE indexrelid = 'away'::regclass"}},
+	} {
+		for _, sql := range broken.by {
+			if _, err := db.ExecContext(t.Context(), sql); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.awaitReady(p, false)
+		for _, sql := range broken.mended {
+			if _, err := db.ExecContext(t.Context(), sql); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.awaitReady(p, true)
+		s.post(addBody(7, 1), addItem).cart(http.StatusCreated)
+	}
 
 	migrate("down")
 	s.awaitReady(p, false)

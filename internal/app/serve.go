@@ -11,7 +11,6 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/pressly/goose/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/sellio/sellio-cart/internal/auth"
@@ -171,7 +170,7 @@ func (s *service) openStore(ctx context.Context) (cart.Store, error) {
 		return sqlite.OpenWith(ctx, url, s.tracing.OpenSQL)
 	}
 	if cfg.AutoMigrate {
-		err := withMigrator(ctx, cfg, func(ctx context.Context, p *goose.Provider) error {
+		err := withMigrator(ctx, cfg, func(ctx context.Context, p migrator) error {
 			results, err := p.Up(ctx)
 			for _, r := range results {
 				s.log.Info("Migrated.", "migration", r.Source.Path)

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -20,40 +21,70 @@ func (e *deadError) Unwrap() error { return e.error }
 
 // SQLSTATEs that say what to do (PostgreSQL, appendix A).
 const (
-	uniqueViolation      = "23505"
-	serializationFailure = "40001"
-	deadlockDetected     = "40P01"
-	readOnlyTransaction  = "25006" // a standby, after a failover
-	lockNotAvailable     = "55P03"
-	adminShutdown        = "57P01"
-	crashShutdown        = "57P02"
-	undefinedTable       = "42P01"
+	featureNotSupported        = "0A000" // of a plan whose result has another type since
+	cardinalityViolation       = "21000" // an owner with two ACTIVE carts
+	uniqueViolation            = "23505"
+	readOnlyTransaction        = "25006" // a standby after a failover, or an administrator's word
+	invalidStatementName       = "26000" // a prepared statement that is gone
+	invalidSchemaName          = "3F000"
+	serializationFailure       = "40001"
+	deadlockDetected           = "40P01"
+	insufficientPrivilege      = "42501"
+	undefinedColumn            = "42703"
+	invalidColumnReference     = "42P10" // ON CONFLICT without its unique index
+	undefinedTable             = "42P01"
+	duplicatePreparedStatement = "42P05"
+	lockNotAvailable           = "55P03"
+	adminShutdown              = "57P01"
+	crashShutdown              = "57P02"
+	idleSessionTimeout         = "57P05"
 )
 
-// broken reports whether the connection was lost, so that another one may do better.
+// connectionException is the class of errors by which a pooler says that it has lost the server, at whatever moment.
+const connectionException = "08"
+
+// sqlState returns the SQLSTATE of err, and "" where the server did not answer.
+func sqlState(err error) string {
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pe.Code
+	}
+	return ""
+}
+
+func class(state string) string { return state[:min(len(state), 2)] }
+
+// unsent reports whether the statement never left: there was no connection that works.
+func unsent(err error) bool {
+	_, acquire := errors.AsType[*acquireError](err)
+	_, dead := errors.AsType[*deadError](err)
+	return acquire || dead
+}
+
+// broken reports whether the connection was lost, or what was prepared on it, so that another one may do better.
 func broken(err error) bool {
 	if _, ok := errors.AsType[*deadError](err); ok {
 		return true
 	}
-	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return pe.Code == adminShutdown || pe.Code == crashShutdown
+	switch state := sqlState(err); state {
+	case adminShutdown, crashShutdown, idleSessionTimeout:
+		return true
+	case featureNotSupported, invalidStatementName, duplicatePreparedStatement:
+		return true
+	default:
+		// Where there is no connection to be had, the pool has tried already.
+		return !unsent(err) && (state == "" || class(state) == connectionException)
 	}
-	if _, ok := errors.AsType[*acquireError](err); ok {
-		return false // the pool has tried already
-	}
-	return true
+}
+
+// contended reports whether the statement gave way to other transactions. Nothing was done.
+func contended(err error) bool {
+	return slices.Contains([]string{serializationFailure, deadlockDetected, lockNotAvailable}, sqlState(err))
 }
 
 // harmless reports whether it is certain that the statement had no effect: the server said that it
 // failed, which it does before COMMIT only, or it never got it.
 func harmless(err error) bool {
-	if _, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[*acquireError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[*deadError](err); ok {
+	if state := sqlState(err); unsent(err) || state != "" && class(state) != connectionException {
 		return true
 	}
 	return pgconn.SafeToRetry(err)
@@ -61,23 +92,29 @@ func harmless(err error) bool {
 
 // classify turns an error of pgx into one of the domain.
 func classify(err error, write bool) *cart.Error {
-	pe, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
-		if write && !harmless(err) {
-			return cart.OutcomeUnknown(err)
-		}
+	state := sqlState(err)
+	switch {
+	case write && !harmless(err):
+		return cart.OutcomeUnknown(err)
+	case state == "" || unsent(err):
 		return cart.Unavailable(err)
-	}
-	switch pe.Code {
-	case uniqueViolation, serializationFailure, deadlockDetected:
+	case state == uniqueViolation, write && contended(err):
 		return &cart.Error{Code: cart.CodeConflict, Detail: cart.ErrConflict.Detail, Cause: err}
-	case readOnlyTransaction, lockNotAvailable:
+	case contended(err):
+		return cart.Unavailable(err) // a read waits for changes of the schema only
+	}
+	switch state {
+	case readOnlyTransaction, invalidStatementName, duplicatePreparedStatement:
+		return cart.Unavailable(err)
+	case insufficientPrivilege, undefinedTable, undefinedColumn, invalidColumnReference, invalidSchemaName, cardinalityViolation:
+		// The database is not as the service needs it, as when it is being restored. An operator mends that, so the
+		// service is not ready, and a caller who tries again later may be served.
 		return cart.Unavailable(err)
 	}
-	switch pe.Code[:2] {
+	switch class(state) {
 	case "22", "23": // data exception, integrity constraint violation
 		return cart.Refused(err)
-	case "08", "53", "57", "58": // connection, resources, operator, system
+	case connectionException, "53", "57", "58": // connection, resources, operator, system
 		return cart.Unavailable(err)
 	}
 	return &cart.Error{Code: cart.CodeInternal, Detail: "The database answered what it never should.", Cause: err}

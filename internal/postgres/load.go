@@ -13,14 +13,15 @@ import (
 
 // columns are those of a cart that scanCart reads, of a row c of cart. Lines come aggregated, one row a
 // cart: that is faster than one row a line. Sorting them is left to scanCart, which mostly finds them sorted.
+// EXISTS might read all ACTIVE carts into a hash table, with a plan that was made for few.
 const columns = `
 	c.id, c.company_id, c.user_id, c.cookie, c.status, c.version,
 	c.created_at, coalesce(c.updated_at, c.created_at),
 	CASE WHEN c.status = 2 THEN
-		EXISTS (SELECT FROM cart a
-			WHERE a.status = 1 AND a.company_id = c.company_id AND a.user_id = c.user_id)
-		OR c.user_id IS NULL AND EXISTS (SELECT FROM cart a
-			WHERE a.status = 1 AND a.company_id = c.company_id AND a.cookie = c.cookie AND a.user_id IS NULL)
+		(SELECT true FROM cart a
+			WHERE a.status = 1 AND a.company_id = c.company_id AND a.user_id = c.user_id LIMIT 1) IS NOT NULL
+		OR c.user_id IS NULL AND (SELECT true FROM cart a
+			WHERE a.status = 1 AND a.company_id = c.company_id AND a.cookie = c.cookie AND a.user_id IS NULL LIMIT 1) IS NOT NULL
 	ELSE false END,
 	l.places, l.product_ids, l.names, l.prices, l.quantities`
 
@@ -43,7 +44,7 @@ const loadSQL = `
 			WHERE company_id = o.company_id AND cookie = o.cookie AND status = 1 AND user_id IS NULL)
 		FROM unnest($4::bigint[], $5::text[]) AS o (company_id, cookie))
 	SELECT` + columns + `
-	FROM wanted JOIN cart c ON c.id = wanted.id` + lines
+	FROM wanted JOIN cart c ON c.id = ANY (ARRAY[wanted.id])` + lines
 
 // Load implements [cart.Store] with one statement.
 func (s *Store) Load(ctx context.Context, refs []cart.Ref) ([]*cart.Cart, error) {
@@ -79,7 +80,7 @@ const listSQL = `
 	FROM (
 		SELECT * FROM cart
 		WHERE user_id = $1 AND ($2::bigint = 0 OR company_id = $2) AND ($3::smallint = 0 OR status = $3)
-		  AND EXISTS (SELECT FROM cart_item WHERE cart_id = cart.id)
+		  AND (SELECT true FROM cart_item WHERE cart_id = cart.id LIMIT 1)
 		ORDER BY id DESC
 		LIMIT $4 OFFSET $5) c` + lines + `
 	ORDER BY c.id DESC`

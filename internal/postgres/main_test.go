@@ -6,6 +6,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
 
 	"github.com/sellio/sellio-cart/internal/postgres"
@@ -33,9 +34,9 @@ func newDatabase(t testing.TB) string {
 }
 
 // open opens a store, and closes it at the end of the test.
-func open(t testing.TB, url string) *postgres.Store {
+func open(t testing.TB, url string, options ...func(*pgxpool.Config)) *postgres.Store {
 	t.Helper()
-	s, err := postgres.Open(t.Context(), url, 8)
+	s, err := postgres.Open(t.Context(), url, 8, options...)
 	if err != nil {
 		t.Fatal(err)
 	}

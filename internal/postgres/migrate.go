@@ -9,7 +9,7 @@ import (
 	"io/fs"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -19,23 +19,22 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// schemaVersion is the newest migration, which this program needs.
-const schemaVersion = 3
+const (
+	// lockPause is how long a migration rests after it did not get a lock, so that all that it held up can go on.
+	lockPause = time.Second
+	// lockWait is for how long it tries.
+	lockWait = 5 * time.Minute
+)
 
-// SchemaError says that the schema is older than this program needs.
-type SchemaError struct {
-	Have, Need int64
+// Migrations are those of one database.
+type Migrations struct {
+	*goose.Provider
+	config *pgx.ConnConfig
 }
 
-// Error says what to run.
-func (e *SchemaError) Error() string {
-	return fmt.Sprintf("the database schema is at version %d and this program needs %d: run `sellio-cart migrate up`, or start with AUTO_MIGRATE=true",
-		e.Have, e.Need)
-}
-
-// Migrator returns a migrator of the database that url names, and a function that ends its
-// connections. Migrations run under a lock, so that several programs may migrate at once.
-func Migrator(url string) (*goose.Provider, func() error, error) {
+// Migrator returns the migrations of the database that url names, and a function that ends their
+// connections. They run under a lock, so that several programs may migrate at once.
+func Migrator(url string) (*Migrations, func() error, error) {
 	// The pool's parser also knows the pool's options, which are not the server's.
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -46,7 +45,7 @@ func Migrator(url string) (*goose.Provider, func() error, error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, db.Close())
 	}
-	return provider, db.Close, nil
+	return &Migrations{provider, cfg.ConnConfig}, db.Close, nil
 }
 
 func newProvider(db *sql.DB) (*goose.Provider, error) {
@@ -63,29 +62,60 @@ func newProvider(db *sql.DB) (*goose.Provider, error) {
 	return goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
 }
 
-// schemaSQL reads which migration was applied last.
-const schemaSQL = `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`
-
-// checkSchema returns a [*SchemaError] where the schema is too old. A newer one is fine: a newer
-// version of this program may be rolled out beside this one.
-func checkSchema(ctx context.Context, pool *pgxpool.Pool) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	var have int64
-	err := pool.QueryRow(ctx, schemaSQL).Scan(&have)
-	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && pe.Code == undefinedTable {
-		err = nil
+// Up applies the migrations that the database lacks, and then checks that the schema is as the service needs it. Those
+// applied are returned with an error too.
+func (m *Migrations) Up(ctx context.Context) (applied []*goose.MigrationResult, err error) {
+	err = m.connected(ctx, checkEncoding)
+	if err != nil {
+		return nil, err
 	}
+	err = patiently(ctx, func() error {
+		results, err := m.Provider.Up(ctx)
+		if partial, ok := errors.AsType[*goose.PartialError](err); ok {
+			results = partial.Applied
+		}
+		applied = append(applied, results...)
+		return err
+	})
+	if err != nil {
+		return applied, err
+	}
+	return applied, m.connected(ctx, func(conn *pgx.Conn) error { return checkSchema(ctx, conn) })
+}
+
+// connected calls do with a connection of its own.
+func (m *Migrations) connected(ctx context.Context, do func(*pgx.Conn) error) error {
+	conn, err := pgx.ConnectConfig(ctx, m.config)
 	if err != nil {
 		return err
 	}
-	return checkVersion(have)
+	return errors.Join(do(conn), conn.Close(ctx))
 }
 
-// checkVersion returns a [*SchemaError] for a version that is too old.
-func checkVersion(have int64) error {
-	if have < schemaVersion {
-		return &SchemaError{Have: have, Need: schemaVersion}
+// Down takes the newest migration back.
+func (m *Migrations) Down(ctx context.Context) (result *goose.MigrationResult, err error) {
+	err = patiently(ctx, func() (err error) {
+		result, err = m.Provider.Down(ctx)
+		return err
+	})
+	return result, err
+}
+
+// patiently calls migrate again where it did not get a lock. A statement that changes a table waits for all transactions
+// that use it, and those that come later wait for it in turn; so a migration waits for moments only, and rather often.
+func patiently(ctx context.Context, migrate func() error) error {
+	for began := time.Now(); ; {
+		err := migrate()
+		if sqlState(err) != lockNotAvailable {
+			return err
+		}
+		if time.Since(began) > lockWait {
+			return fmt.Errorf("another transaction has used the table for %s, see pg_blocking_pids and pg_stat_activity: %w", lockWait, err)
+		}
+		select {
+		case <-time.After(lockPause):
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
 	}
-	return nil
 }

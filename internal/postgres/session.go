@@ -2,11 +2,46 @@ package postgres
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
+
+// textSettings are how the server and pgx write text to each other. A pooler knows them too.
+var textSettings = map[string]string{
+	"client_encoding":             "UTF8",
+	"datestyle":                   "ISO, MDY",
+	"standard_conforming_strings": "on",
+}
+
+// isolation is that of all transactions. Unlike the other settings it can only be set before the first query.
+const isolation = "default_transaction_isolation"
+
+type setting struct{ name, value string }
+
+// settings are what the statements rely on, whatever the database or the role has instead. What an operator decides
+// stays as it is: search_path, synchronous_commit, default_transaction_read_only, and the other timeouts.
+//
+// The plans do not depend on the parameters, and making one takes longer than running it; so they are made once, maybe
+// while the tables are empty. Then reading a whole table looks cheap, and a plan that does so would stay when the table
+// has grown. A nested loop looks rows up by their indexes, at any size, and locks them in the order of the batch.
+var settings = []setting{
+	{"array_nulls", "on"}, // where pgx writes arrays as text
+	{isolation, "read committed"},
+	{"enable_indexscan", "on"},
+	{"enable_mergejoin", "off"},
+	{"enable_nestloop", "on"},
+	{"enable_seqscan", "off"},
+	{"jit", "off"},
+	// A row that another transaction holds fails its own commands, and soon enough for the rest of the batch to be served.
+	{"lock_timeout", "500ms"},
+	{"plan_cache_mode", "force_generic_plan"},
+}
 
 // poolConfig returns how the store connects to the database that url names.
 func poolConfig(url string, conns int) (*pgxpool.Config, error) {
@@ -16,6 +51,7 @@ func poolConfig(url string, conns int) (*pgxpool.Config, error) {
 	}
 	cfg.MaxConns = int32(conns)
 	cfg.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false } // acquire does it
+	cfg.AfterConnect = inspect
 	if cfg.ConnConfig.ConnectTimeout == 0 {
 		cfg.ConnConfig.ConnectTimeout = 5 * time.Second
 	}
@@ -23,11 +59,22 @@ func poolConfig(url string, conns int) (*pgxpool.Config, error) {
 	if params["application_name"] == "" {
 		params["application_name"] = "sellio-cart"
 	}
-	if _, set := params["plan_cache_mode"]; !set && cfg.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
-		// The plans do not depend on the parameters, and making one takes longer than running it.
-		params["plan_cache_mode"] = "force_generic_plan"
+	maps.DeleteFunc(params, func(name, _ string) bool { return isOwn(name) })
+	maps.Copy(params, textSettings)
+	// The other modes of pgx are for poolers that know no other settings, and refuse a connection that names them.
+	if cfg.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		for _, s := range settings {
+			params[s.name] = s.value
+		}
 	}
 	return cfg, nil
+}
+
+// isOwn reports whether the store decides about the setting, whatever the URL says.
+func isOwn(name string) bool {
+	name = strings.ToLower(name)
+	_, text := textSettings[name]
+	return text || slices.ContainsFunc(settings, func(s setting) bool { return s.name == name })
 }
 
 const (
@@ -37,7 +84,52 @@ const (
 	pingTimeout = 2 * time.Second
 	// usedKey is under which a connection keeps when it was last used.
 	usedKey = "sellio-cart.used"
+	// prefixKey is under which a connection keeps the statements that set, for a transaction, what the session lacks.
+	prefixKey = "sellio-cart.prefix"
 )
+
+// inspect refuses a database of another encoding, and finds out which settings a new session lacks, since they were not
+// asked for or a pooler has ignored them. Each transaction on it then begins with them.
+func inspect(ctx context.Context, conn *pgx.Conn) error {
+	if err := checkEncoding(conn); err != nil {
+		return err
+	}
+	names := make([]string, len(settings))
+	for i, s := range settings {
+		names[i] = "current_setting('" + s.name + "')"
+	}
+	rows, err := conn.Query(ctx, "SELECT ARRAY["+strings.Join(names, ", ")+"]")
+	if err != nil {
+		return err
+	}
+	have, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[[]string])
+	if err != nil {
+		return err
+	}
+	var first []statement
+	var local []string
+	for i, s := range settings {
+		switch {
+		case have[i] == s.value:
+		case s.name == isolation:
+			// This one is always of one transaction, and a query, which set_config is, would come too late for it.
+			first = append(first, statement{sql: "SET transaction_isolation = '" + s.value + "'"})
+		default:
+			local = append(local, fmt.Sprintf("set_config('%s', '%s', true)", s.name, s.value))
+		}
+	}
+	if len(local) > 0 {
+		first = append(first, statement{sql: "SELECT " + strings.Join(local, ", ")})
+	}
+	conn.PgConn().CustomData()[prefixKey] = first
+	return nil
+}
+
+// prefix returns the statements that a transaction on the connection begins with.
+func prefix(conn *pgxpool.Conn) []statement {
+	statements, _ := conn.Conn().PgConn().CustomData()[prefixKey].([]statement)
+	return statements
+}
 
 // acquire returns a connection, which release takes back. Its errors are [*acquireError], and [*deadError] for a
 // connection that no longer works. The pool could check that too, but it would go on to the next idle connection, which
@@ -67,4 +159,17 @@ func release(conn *pgxpool.Conn) {
 	}
 	conn.Conn().PgConn().CustomData()[usedKey] = time.Now()
 	conn.Release()
+}
+
+// renewAfter is for how long new connections are trusted: while a database is read-only, a write must not cost the reads
+// their connections.
+const renewAfter = time.Second
+
+// renew drops the idle connections once one has turned out to be read-only, for the others probably are too, and new ones
+// may lead to a server that is not.
+func (s *Store) renew() {
+	now := time.Now().UnixNano()
+	if last := s.renewed.Load(); now-last > int64(renewAfter) && s.renewed.CompareAndSwap(last, now) {
+		s.pool.Reset()
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -15,9 +17,8 @@ import (
 
 // Store is a [cart.Store] on PostgreSQL.
 type Store struct {
-	pool *pgxpool.Pool
-	// The sequences that number carts and lines.
-	cartSeq, itemSeq uint32
+	pool    *pgxpool.Pool
+	renewed atomic.Int64 // when renew last did so, in nanoseconds since 1970
 }
 
 var _ cart.Store = (*Store)(nil)
@@ -25,8 +26,9 @@ var _ cart.Store = (*Store)(nil)
 // Open connects to the database that url names, with at most conns connections. The options may add to
 // how the pool is made. An error is [*SchemaError] where the schema is older than this program needs.
 //
-// Behind PgBouncer in transaction mode add default_query_exec_mode=exec to the url. Where PgBouncer's
-// max_prepared_statements is set, its ignore_startup_parameters=plan_cache_mode does as well.
+// Behind PgBouncer in transaction mode add default_query_exec_mode=exec to the url. Where PgBouncer 1.21 or newer has
+// max_prepared_statements, it does as well to name the settings of this package's sessions in its
+// ignore_startup_parameters. Either way the settings are then made by each transaction.
 func Open(ctx context.Context, url string, conns int, options ...func(*pgxpool.Config)) (*Store, error) {
 	cfg, err := poolConfig(url, conns)
 	if err != nil {
@@ -39,42 +41,29 @@ func Open(ctx context.Context, url string, conns int, options ...func(*pgxpool.C
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{pool: pool}
-	if err := s.prepare(ctx); err != nil {
+	if err := pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error { return checkSchema(ctx, conn.Conn()) }); err != nil {
 		pool.Close()
 		return nil, err
 	}
-	return s, nil
-}
-
-// prepare checks the schema and looks up what the statements need to know of it.
-func (s *Store) prepare(ctx context.Context) error {
-	if err := checkSchema(ctx, s.pool); err != nil {
-		return err
-	}
-	err := s.pool.QueryRow(ctx, `
-		SELECT pg_get_serial_sequence('cart', 'id')::regclass::oid,
-		       pg_get_serial_sequence('cart_item', 'id')::regclass::oid`).Scan(&s.cartSeq, &s.itemSeq)
-	if err != nil {
-		return fmt.Errorf("the id columns of cart and cart_item have no sequence: %w", err)
-	}
-	return nil
+	return &Store{pool: pool}, nil
 }
 
 // Stat returns the state of the pool of connections.
 func (s *Store) Stat() *pgxpool.Stat { return s.pool.Stat() }
 
-// Ping implements [cart.Store]. A schema that has become too old is as good as none.
+// Ping implements [cart.Store]. It asks whether one can read and write: it runs the statements of a load and of a save
+// with nothing in them. So it hears of rights and tables that are gone, and finds its way from a database that has become
+// read-only to one that is not. A schema that the service cannot use is as good as none.
 func (s *Store) Ping(ctx context.Context) error {
-	var have int64
-	scan := func(rows pgx.Rows) error { return rows.Scan(&have) }
-	if err := s.query(ctx, false, scan, statement{sql: schemaSQL}); err != nil {
+	var have status
+	err := s.query(ctx, true, have.scan, statement{loadSQL, make([]any, 5)}, rehearsal(), statement{sql: statusSQL})
+	if err == nil {
+		err = have.check()
+	}
+	if err == nil || cart.CodeOf(err) == cart.CodeUnavailable {
 		return err
 	}
-	if err := checkVersion(have); err != nil {
-		return cart.Unavailable(err)
-	}
-	return nil
+	return cart.Unavailable(err)
 }
 
 // Close implements [cart.Store].
@@ -102,12 +91,17 @@ func (s *Store) query(ctx context.Context, write bool, scan func(pgx.Rows) error
 		if err == nil {
 			return nil
 		}
-		dead := broken(err) || ctx.Err() != nil
-		if dead {
-			// Where one connection is dead, or silent, the others probably are.
+		again := true
+		switch {
+		case broken(err) || ctx.Err() != nil:
+			// Where one connection is dead, or silent, or knows another schema, the others probably are too.
 			s.pool.Reset()
+		case sqlState(err) == readOnlyTransaction:
+			s.renew()
+		default:
+			again = !write && contended(err)
 		}
-		if try == maxTries || ctx.Err() != nil || !dead || write && !harmless(err) {
+		if !again || try == maxTries || ctx.Err() != nil || write && !harmless(err) {
 			return classify(err, write)
 		}
 	}
@@ -119,6 +113,14 @@ func (s *Store) queryOnce(ctx context.Context, scan func(pgx.Rows) error, statem
 		return err
 	}
 	defer release(conn)
+	err = send(ctx, conn, scan, slices.Concat(prefix(conn), statements))
+	if sqlState(err) == readOnlyTransaction {
+		return errors.Join(err, conn.Conn().Close(ctx))
+	}
+	return err
+}
+
+func send(ctx context.Context, conn *pgxpool.Conn, scan func(pgx.Rows) error, statements []statement) error {
 	first := statements[0]
 	if len(statements) == 1 {
 		rows, err := conn.Query(ctx, first.sql, first.args...)

@@ -11,38 +11,27 @@ import (
 	storetest "github.com/sellio/sellio-cart/internal/test/store"
 )
 
-func TestStore(t *testing.T) {
-	t.Parallel()
-	storetest.Run(t, suiteDatabase("", func(_ testing.TB, s *postgres.Store) cart.Store { return s }))
-}
-
-// TestStoreBehindPgBouncer runs the suite with the option that PgBouncer in transaction mode needs.
-func TestStoreBehindPgBouncer(t *testing.T) {
-	t.Parallel()
-	storetest.Run(t, suiteDatabase("default_query_exec_mode=exec", func(_ testing.TB, s *postgres.Store) cart.Store { return s }))
-}
-
 func TestCommandsOneByOne(t *testing.T) {
 	t.Parallel()
-	storetest.RunCommands(t, suiteDatabase("", func(_ testing.TB, s *postgres.Store) cart.Service {
+	storetest.RunCommands(t, suiteDatabase(newDatabase, func(_ testing.TB, s *postgres.Store) cart.Service {
 		return storetest.OneByOne{Store: s}
 	}))
 }
 
 func TestCommandsThroughGroupCommit(t *testing.T) {
 	t.Parallel()
-	storetest.RunCommands(t, suiteDatabase("", func(t testing.TB, s *postgres.Store) cart.Service {
+	storetest.RunCommands(t, suiteDatabase(newDatabase, func(t testing.TB, s *postgres.Store) cart.Service {
 		return service(t, s)
 	}))
 }
 
 // suiteDatabase returns a maker of databases on which the suites open what wrap makes of a store.
-func suiteDatabase[T any](option string, wrap func(testing.TB, *postgres.Store) T) func(testing.TB) storetest.Database[T] {
+func suiteDatabase[T any](newDatabase func(testing.TB) string, wrap func(testing.TB, *postgres.Store) T) func(testing.TB) storetest.Database[T] {
 	return func(t testing.TB) storetest.Database[T] {
 		url := newDatabase(t)
 		return storetest.Database[T]{
-			Open:   func(t testing.TB) T { return wrap(t, open(t, withOption(url, option))) },
-			Insert: func(t testing.TB, c cart.Cart) int64 { return insert(t, url, c) },
+			Open:   func(t testing.TB) T { return wrap(t, open(t, url)) },
+			Insert: func(t testing.TB, c cart.Cart) int64 { return insert(t, withOption(url, "client_encoding=utf8"), c) },
 		}
 	}
 }
