@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/sellio/sellio-cart/internal/postgres"
 	pgtest "github.com/sellio/sellio-cart/internal/test/pg"
@@ -129,4 +131,63 @@ func TestNewerSchemaIsServed(t *testing.T) {
 	if err := open(t, url).Ping(t.Context()); err != nil {
 		t.Errorf("ping: %v", err)
 	}
+}
+
+// TestMigrationsHoldNobodyUp checks that no migration waits for a lock for longer than moments, unless nobody has to wait
+// for it in turn.
+func TestMigrationsHoldNobodyUp(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("migrations/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		sql, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := "SET LOCAL lock_timeout = '200ms';"
+		if strings.Contains(string(sql), "-- +goose NO TRANSACTION") {
+			want = "SET lock_timeout = 0;\nSET statement_timeout = 0;"
+		}
+		for _, way := range []string{"Up", "Down"} {
+			if !strings.Contains(string(sql), "-- +goose "+way+"\n"+want+"\n") {
+				t.Errorf("%s does not begin its way %s with %s", file, way, want)
+			}
+		}
+	}
+}
+
+// TestReadersGoOnDuringAMigration has a transaction that has read a cart hold a migration up for as long as it likes.
+func TestReadersGoOnDuringAMigration(t *testing.T) {
+	t.Parallel()
+	url := newLegacyDatabase(t)
+	holder, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := holder.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	if _, err := holder.Exec(t.Context(), "BEGIN; SELECT FROM cart LIMIT 1"); err != nil {
+		t.Fatal(err)
+	}
+	migrated := make(chan error, 1)
+	go func() { migrated <- migrate(t.Context(), url) }()
+	for range 2 { // it tries again
+		until(t, "the migration waits for the table", func() bool {
+			return query(t, url, `SELECT count(*) FROM pg_locks WHERE relation = 'cart'::regclass AND NOT granted`)[0] == "1"
+		})
+		// Without a timeout this would wait for the migration, which waits for the holder, which waits for this.
+		query(t, url, "SET statement_timeout = '20s'; SELECT count(*) FROM cart")
+	}
+	if _, err := holder.Exec(t.Context(), "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-migrated; err != nil {
+		t.Error(err)
+	}
+	open(t, url)
 }

@@ -2,6 +2,8 @@
 -- are adopted as they are.
 
 -- +goose Up
+SET LOCAL lock_timeout = '200ms';
+
 CREATE TABLE IF NOT EXISTS cart (
     id         bigserial PRIMARY KEY,
     user_id    bigint,
@@ -32,6 +34,8 @@ CREATE INDEX IF NOT EXISTS ix_cart_item_cart_id ON cart_item (cart_id);
 CREATE UNIQUE INDEX IF NOT EXISTS uq_cart_item_cart_product ON cart_item (cart_id, product_id);
 
 -- +goose Down
+SET LOCAL lock_timeout = '200ms';
+
 -- Going back from here would lose every cart, and tables that Alembic made are not ours to drop.
 -- +goose StatementBegin
 DO $$
