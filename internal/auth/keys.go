@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -116,7 +117,7 @@ func (k *keySet) fetch() error {
 	document, err := k.load(ctx)
 	var keys jose.JSONWebKeySet
 	if err == nil {
-		keys, err = signingKeys(document)
+		keys, err = k.signingKeys(document)
 	}
 	if err != nil {
 		keys = k.last.Load().keys
@@ -125,18 +126,27 @@ func (k *keySet) fetch() error {
 	return err
 }
 
+// minRSABits is the size of the smallest RSA keys that are believed (RFC 7518, section 3.3).
+const minRSABits = 2048
+
 // signingKeys returns the public keys of a JWKS that are for signatures. It leaves out what it cannot read, as RFC 7517
-// asks for: some day there will be new kinds of keys.
-func signingKeys(document []byte) (keys jose.JSONWebKeySet, err error) {
+// asks for: some day there will be new kinds of keys. It logs which keys are too weak, and leaves them out too.
+func (k *keySet) signingKeys(document []byte) (keys jose.JSONWebKeySet, err error) {
 	var all struct{ Keys []json.RawMessage }
 	if err := json.Unmarshal(document, &all); err != nil {
 		return keys, fmt.Errorf("no JWKS: %w", err)
 	}
 	for _, raw := range all.Keys {
 		var key jose.JSONWebKey
-		if json.Unmarshal(raw, &key) == nil && key.IsPublic() && key.Valid() && (key.Use == "" || key.Use == "sig") {
-			keys.Keys = append(keys.Keys, key)
+		if json.Unmarshal(raw, &key) != nil || !key.IsPublic() || !key.Valid() || key.Use != "" && key.Use != "sig" {
+			continue
 		}
+		if public, ok := key.Key.(*rsa.PublicKey); ok && public.N.BitLen() < minRSABits {
+			k.log.Warn("A key of the JWKS is too weak. Tokens that it has signed are refused.",
+				"kid", key.KeyID, "bits", public.N.BitLen(), "want", minRSABits)
+			continue
+		}
+		keys.Keys = append(keys.Keys, key)
 	}
 	if len(keys.Keys) == 0 {
 		return keys, errors.New("the JWKS has no public key for signatures")
