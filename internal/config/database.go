@@ -43,8 +43,8 @@ type DatabaseURL struct {
 //
 // PostgreSQL URLs are read as libpq reads them. Those that begin with postgresql+asyncpg:// are read as SQLAlchemy does,
 // which takes more characters unencoded. In all of them the options of asyncpg and libpq are translated for pgx, dropped
-// where they only tune what pgx does otherwise, or refused where pgx cannot do what they ask for. Where a password might be mistaken for another part, because an @ in it is not encoded,
-// the URL is refused.
+// where they only tune a connection, or refused where pgx cannot honour them. A URL is refused where its password might be
+// mistaken for another part, because an @ in it is not encoded.
 func ParseDatabaseURL(raw string) (DatabaseURL, error) {
 	scheme, rest, _ := strings.Cut(raw, ":")
 	switch address, isURL := strings.CutPrefix(rest, "//"); {
