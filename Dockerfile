@@ -2,7 +2,7 @@
 
 ARG VERSION=dev
 
-# Go compiles for every platform, so the build runs on the builder's own and needs no emulation.
+# Go cross-compiles, so the build runs on the builder's platform without emulation.
 FROM --platform=$BUILDPLATFORM golang:1.26.8-alpine AS build
 WORKDIR /src
 COPY go.mod go.sum ./
@@ -13,7 +13,7 @@ RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
     go build -trimpath -ldflags="-s -w -X main.version=$VERSION" -o bin/sellio-cart ./cmd/sellio-cart
 
-# The binary is static: all it needs beside itself are certificates, for TLS to PostgreSQL.
+# The binary is static. It needs only CA certificates, for TLS to PostgreSQL and to the host of AUTH_JWKS.
 FROM scratch
 ARG VERSION
 LABEL org.opencontainers.image.title="sellio-cart" \
@@ -24,8 +24,8 @@ LABEL org.opencontainers.image.title="sellio-cart" \
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /src/bin/sellio-cart /usr/local/bin/
 
-# A number, because Kubernetes cannot tell from a name that it is not root.
-# USER stands before WORKDIR, which makes the folder for it: the SQLite default is written there.
+# Numeric, because Kubernetes cannot tell from a user name that it is not root.
+# USER precedes WORKDIR, so that this user owns /data: the default SQLite file is written there.
 USER 65532:65532
 WORKDIR /data
 

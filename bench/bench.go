@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// files are what pgbench and wrk run.
+// files are the scripts of pgbench and wrk.
 //
 //go:embed wrk/*.lua sql/*.sql
 var files embed.FS
@@ -26,18 +26,16 @@ type bench struct {
 	tools   tools
 	dir     string // for all files but PostgreSQL's
 	binary  string
-	server  *postgres
-	closers []func() error // run last-in first-out
+	server  postgres
+	closers []func() error // run last-in, first-out
 	results *Results
 }
 
 // Plan says how much is measured.
 type Plan struct {
-	// Full is more than the core.
-	Full bool `json:"full"`
-	// Overload is nothing but the overload.
-	Overload bool `json:"overload,omitempty"`
-	// Against is the revision of the service to compare with, where nothing but that is done.
+	// Command is full, quick, overload or against.
+	Command string `json:"command"`
+	// Against is the revision of the service to compare with.
 	Against string `json:"against,omitempty"`
 	// Rounds of each measurement.
 	Rounds int `json:"rounds"`
@@ -49,7 +47,7 @@ type Plan struct {
 	Lines int `json:"lines"`
 }
 
-// runBench does all of the plan, and ends all that it started.
+// runBench carries out the plan, and stops everything that it started.
 func runBench(ctx context.Context, plan Plan, root string, logger *log.Logger) (_ *Results, err error) {
 	b := &bench{plan: plan, root: root, log: logger, results: &Results{Plan: plan, Began: time.Now().UTC()}}
 	defer func() {
@@ -61,16 +59,12 @@ func runBench(ctx context.Context, plan Plan, root string, logger *log.Logger) (
 	if err := b.prepare(ctx); err != nil {
 		return nil, err
 	}
-	parts := []func(context.Context) error{b.core}
-	switch {
-	case plan.Overload:
-		parts = []func(context.Context) error{b.overload}
-	case plan.Against != "":
-		parts = []func(context.Context) error{b.compare}
-	case plan.Full:
-		parts = append(parts, b.growth, b.sqlite, b.overload)
-	}
-	for _, part := range parts {
+	for _, part := range map[string][]func(context.Context) error{
+		commandFull:     {b.core, b.growth, b.sqlite, b.overload},
+		commandQuick:    {b.core},
+		commandOverload: {b.overload},
+		commandAgainst:  {b.compare},
+	}[plan.Command] {
 		if err := part(ctx); err != nil {
 			return nil, err
 		}
@@ -104,25 +98,25 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 	}
 	b.results.BinaryBytes = info.Size()
 	b.log.Print("starting PostgreSQL")
-	if b.server, err = startPostgres(ctx, b.tools); err != nil {
+	if b.server, err = startPostgres(ctx); err != nil {
 		return err
 	}
-	b.closers = append(b.closers, b.server.close)
+	b.closers = append(b.closers, b.server.Close)
 	return nil
 }
 
-// core measures the database, REST and gRPC side by side, and then the open loop, for which the peak must be known.
+// core measures the database, REST and gRPC side by side, and then the open loop, which needs their peak rates.
 func (b *bench) core(ctx context.Context) error {
 	s, err := b.postgresSite(ctx, "", b.plan.Carts, b.plan.Lines)
 	if err != nil {
 		return err
 	}
-	url := b.server.url(b.server.address(), s.database)
+	url := b.server.url(s.database)
 	if b.results.StartMS, err = startTimes(ctx, b.binary, b.dir, url, 5); err != nil {
 		return err
 	}
 	steps := b.coreSteps(s)
-	if b.plan.Full {
+	if b.plan.Command == commandFull {
 		static, err := startStatic(ctx, s.lines)
 		if err != nil {
 			return err
@@ -152,7 +146,7 @@ func (b *bench) core(ctx context.Context) error {
 func (b *bench) coreSteps(s *site) []step {
 	connections, loads := []int{1, 64, 256}, []string{restGet, restItem}
 	callers, calls := []int{64}, []string{rpcGet, rpcItem}
-	if b.plan.Full {
+	if b.plan.Command == commandFull {
 		connections = []int{1, 16, 64, 256}
 		loads = []string{restGet, restActive, restItem, restAdd, restQuantity, restMix}
 		callers = connections
@@ -179,7 +173,7 @@ func (b *bench) coreSteps(s *site) []step {
 func (b *bench) growth(ctx context.Context) error {
 	var steps []step
 	var tidies []func(context.Context) error
-	// Of long carts there are fewer, so that it is their length that is measured and not the size of the tables.
+	// There are fewer of the long carts, to measure their length rather than the size of the tables.
 	for _, size := range []struct{ carts, lines int }{
 		{10_000, 5}, {100_000, 5}, {1_000_000, 5}, {20_000, 1}, {20_000, 5}, {20_000, 50}, {2_000, 500},
 	} {
@@ -216,7 +210,7 @@ func (b *bench) sqlite(ctx context.Context) error {
 	return b.measure(ctx, steps, func(context.Context) error { return nil })
 }
 
-// warm runs the steps for nothing: none is counted before caches are warm and plans are made.
+// warm runs the steps once without counting them: caches fill, and PostgreSQL makes its plans.
 func warm(ctx context.Context, steps ...step) error {
 	for _, s := range steps {
 		if _, err := s.run(ctx); err != nil {
@@ -226,8 +220,8 @@ func warm(ctx context.Context, steps ...step) error {
 	return nil
 }
 
-// measure takes the steps in turn, round after round, so that what slows the machine for a while slows all of them; and
-// every other round backwards, so that none always comes after the same one. Tidy runs before each round.
+// measure runs all steps in every round: a disturbance of the machine then slows all of them alike. Every other round runs
+// backwards: no step always follows the same one. Tidy runs before each round.
 func (b *bench) measure(ctx context.Context, steps []step, tidy func(context.Context) error) error {
 	series := make([]Series, len(steps))
 	for round := range b.plan.Rounds {

@@ -13,16 +13,16 @@ import (
 )
 
 // fillPostgres makes a database with carts 1 to carts, of users with the same numbers at company 1, and products 1 to
-// lines in each cart. It leaves the server rested: vacuumed, analyzed, and checkpointed.
-func fillPostgres(ctx context.Context, p *postgres, binary, dir, database string, carts, lines int) error {
+// lines in each cart. It leaves the database vacuumed, analyzed and checkpointed.
+func fillPostgres(ctx context.Context, p postgres, binary, dir, database string, carts, lines int) error {
 	if err := p.exec(ctx, "postgres", "CREATE DATABASE "+database); err != nil {
 		return err
 	}
-	if err := migrate(ctx, binary, dir, p.url(p.address(), database)); err != nil {
+	if err := migrate(ctx, binary, dir, p.url(database)); err != nil {
 		return err
 	}
 	return p.exec(ctx, database,
-		// Of rows made here it is known that their carts exist, so foreign keys need not be checked.
+		// The rows below refer to carts that exist: skip the foreign-key checks.
 		"SET session_replication_role = replica",
 		fmt.Sprintf("INSERT INTO cart (company_id, user_id) SELECT 1, n FROM generate_series(1, %d) n", carts),
 		fmt.Sprintf(`INSERT INTO cart_item (cart_id, product_id, name, price, quantity)

@@ -18,7 +18,7 @@ import (
 // channels is the number of connections that the calls in flight share.
 const channels = 4
 
-// rpcLoad is a load over gRPC: each of the callers makes its next call when it has the answer to the last.
+// rpcLoad is a closed loop over gRPC: each caller waits for its answer before the next call.
 type rpcLoad struct {
 	address  string
 	next     func() call
@@ -26,13 +26,13 @@ type rpcLoad struct {
 	duration time.Duration
 }
 
-// call is a method of CartService and what it is asked.
+// call is a method of CartService and its request.
 type call struct {
 	method  string
 	request proto.Message
 }
 
-// rpcLoads are the calls that each load makes, of the same kinds as the scripts of wrk.
+// rpcLoads generate the calls of each load; they match the scripts of wrk.
 var rpcLoads = map[string]func(*rpcSource) call{
 	rpcGet:      (*rpcSource).get,
 	rpcActive:   (*rpcSource).active,
@@ -51,10 +51,10 @@ var rpcLoads = map[string]func(*rpcSource) call{
 	},
 }
 
-// rpcSource makes calls about carts that are there, and for users who are not.
+// rpcSource makes calls for existing carts and for new users.
 type rpcSource struct {
 	carts, lines int
-	newcomers    atomic.Int64 // the last user who came for the first time
+	newcomers    atomic.Int64 // the last new user
 }
 
 func (s *rpcSource) cart() int64        { return 1 + rand.Int64N(int64(s.carts)) }
@@ -86,7 +86,7 @@ func (s *rpcSource) quantity() call {
 	return call{"UpdateQty", &cartv1.UpdateQtyRequest{CartId: s.cart(), ProductId: s.product(), Quantity: s.newQuantity()}}
 }
 
-// leanCodec leaves answers encoded. wrk does not decode them either, and all CPU it took would be missing elsewhere.
+// leanCodec leaves answers encoded, as wrk does: decoding would take CPU from the service.
 type leanCodec struct{}
 
 func (leanCodec) Name() string { return "proto" }

@@ -3,12 +3,16 @@
 package main
 
 import (
-	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
-	"net"
+	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -116,60 +120,100 @@ func TestTogetherStopsAtTheFirstError(t *testing.T) {
 	}
 }
 
-func TestProxyDelaysRoundTrips(t *testing.T) {
+// shop is a server that knows carts as far as checkoutLoad does.
+type shop struct {
+	t      *testing.T
+	mu     sync.Mutex
+	owners map[int64]bool
+	steps  []int // by cart, what was done to it
+	fail   string
+}
+
+func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var body struct {
+		UserID int64 `json:"user_id"`
+		Status int
+	}
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+		s.t.Error(err)
+	}
+	var id int
+	var rest string
+	request := r.Method + " " + r.URL.Path
+	if request != "POST /api/v1/cart/add-item" {
+		if _, err := fmt.Sscanf(r.URL.Path, "/api/v1/cart/%d/%s", &id, &rest); err != nil {
+			s.t.Error(err)
+		}
+	}
+	switch {
+	case rest == s.fail:
+		http.Error(w, "no", http.StatusConflict)
+		return
+	case rest == "" && !s.owners[body.UserID]:
+		s.owners[body.UserID] = true
+		id = len(s.steps)
+		s.steps = append(s.steps, 1)
+	case r.Method == http.MethodPost && rest == "item" && s.steps[id] == 1,
+		r.Method == http.MethodPut && rest == "status" && s.steps[id] == 2 && body.Status == 3:
+		s.steps[id]++
+	default:
+		s.t.Errorf("%s of user %d out of turn", request, body.UserID)
+	}
+	fmt.Fprintf(w, `{"id":%d,"company_id":1}`, id)
+}
+
+func TestCheckoutLoad(t *testing.T) {
 	t.Parallel()
-	server, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	shop := &shop{t: t, owners: map[int64]bool{}, fail: "nothing"}
+	server := httptest.NewServer(shop)
 	defer server.Close()
-	go echo(server)
-	const delay = 20 * time.Millisecond
-	p, err := startProxy(t.Context(), server.Addr().String(), delay)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := net.Dial("tcp", p.address())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	answers := bufio.NewReader(conn)
-	for range 3 {
-		began := time.Now()
-		if _, err := conn.Write([]byte("ping\n")); err != nil {
+	for range 2 { // the second run meets what the first left behind
+		before := len(shop.steps)
+		sample, err := checkoutLoad{url: server.URL, clients: 4, duration: 50 * time.Millisecond}.run(t.Context())
+		if err != nil {
 			t.Fatal(err)
 		}
-		if answer, err := answers.ReadString('\n'); err != nil || answer != "ping\n" {
-			t.Fatalf("got %q, %v", answer, err)
-		}
-		if took := time.Since(began); took < delay {
-			t.Errorf("a round trip took %v, want at least %v", took, delay)
+		if made := len(shop.steps) - before; sample.Requests != made || made == 0 {
+			t.Errorf("%d counted, %d carts made", sample.Requests, made)
 		}
 	}
-	if err := p.close(); err != nil {
-		t.Error(err)
-	}
-	if _, err := answers.ReadByte(); err == nil {
-		t.Error("the connection outlived the proxy")
+	for id, steps := range shop.steps {
+		if steps != 3 {
+			t.Errorf("cart %d saw %d requests, want 3", id, steps)
+		}
 	}
 }
 
-// echo serves one connection.
-func echo(listener net.Listener) {
-	conn, err := listener.Accept()
-	if err != nil {
-		return
+func TestCheckoutLoadFailsWithAnAnswer(t *testing.T) {
+	t.Parallel()
+	for _, step := range []string{"", "item", "status"} {
+		server := httptest.NewServer(&shop{t: t, owners: map[int64]bool{}, fail: step})
+		defer server.Close()
+		if sample, err := (checkoutLoad{url: server.URL, clients: 2, duration: time.Minute}).run(t.Context()); err == nil {
+			t.Errorf("%q refused: got %+v and no error", step, sample)
+		}
 	}
-	defer conn.Close()
-	lines := bufio.NewReader(conn)
-	for {
-		line, err := lines.ReadString('\n')
-		if err != nil {
-			return
-		}
-		if _, err := conn.Write([]byte(line)); err != nil {
-			return
-		}
+}
+
+// Within a pair, each side goes first as often as the other, on a database that was tidied just before.
+func TestMeasureTurnsRound(t *testing.T) {
+	t.Parallel()
+	var did []string
+	do := func(name string) step {
+		return step{Key{Load: name}, func(context.Context) (Sample, error) {
+			did = append(did, name)
+			return Sample{}, nil
+		}}
+	}
+	b := &bench{plan: Plan{Rounds: 4}, log: log.New(io.Discard, "", 0), results: &Results{}}
+	err := b.measure(t.Context(), []step{do("ours"), do("theirs")}, func(context.Context) error {
+		did = append(did, "tidy")
+		return nil
+	})
+	const want = "tidy ours theirs tidy theirs ours tidy ours theirs tidy theirs ours"
+	if got := strings.Join(did, " "); err != nil || got != want {
+		t.Errorf("got %s, %v; want %s", got, err, want)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// Machine is what the figures depend on.
+// Machine describes the hardware and software behind the figures.
 type Machine struct {
 	CPU        string `json:"cpu"`
 	Cores      int    `json:"cores"`
@@ -23,12 +23,12 @@ type Machine struct {
 	PostgreSQL string `json:"postgresql"`
 	Wrk        string `json:"wrk"`
 	Revision   string `json:"revision"` // of the service
-	// Load averages of one minute: what else ran before, and what the benchmark added.
+	// One-minute load averages: before the run for other work on the machine, and after it.
 	LoadBefore string `json:"load_before"`
 	LoadAfter  string `json:"load_after"`
 }
 
-// inspect describes the machine. What cannot be found out stays empty, but for the versions of what is measured.
+// inspect describes the machine. Facts that it cannot find stay empty; only PostgreSQL's version is required.
 func inspect(ctx context.Context, t tools, root, dir string) (Machine, error) {
 	m := Machine{
 		CPU: cpuModel(readFile("/proc/cpuinfo")), Cores: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH,
@@ -43,13 +43,24 @@ func inspect(ctx context.Context, t tools, root, dir string) (Machine, error) {
 	m.PostgreSQL = strings.TrimPrefix(strings.TrimSpace(string(version)), "postgres (PostgreSQL) ")
 	m.Wrk = firstMatch(`wrk (\S+)`, said(exec.CommandContext(ctx, t.wrk, "-v")))
 	m.FileSystem = lastField(said(exec.CommandContext(ctx, "df", "--output=fstype", dir)))
-	git := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty")
-	git.Dir = root
-	m.Revision = strings.TrimSpace(said(git))
+	m.Revision = describe(ctx, root)
 	return m, nil
 }
 
-// said returns what a program wrote; wrk -v ends with an error and says its version all the same.
+// describe names the revision in root, with -dirty for uncommitted changes. Changed results do not count: a second run of
+// the same revision gets the same name.
+func describe(ctx context.Context, root string) string {
+	git := func(args ...string) string {
+		return strings.TrimSpace(said(exec.CommandContext(ctx, "git", append([]string{"-C", root}, args...)...)))
+	}
+	revision := git("describe", "--always")
+	if git("diff", "--name-only", "HEAD", "--", ".", ":!BENCHMARKS.md", ":!bench/results") != "" {
+		revision += "-dirty"
+	}
+	return revision
+}
+
+// said returns the output of a program, even if it fails: wrk -v prints its version and exits with an error.
 func said(cmd *exec.Cmd) string {
 	out, _ := cmd.Output()
 	return string(out)

@@ -3,43 +3,61 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 )
 
-// publish writes BENCHMARKS.md and its plots. What people found out about the figures is in bench/NOTES.md, and goes
-// in as it is.
-func publish(r *Results, root string) error {
+// report writes BENCHMARKS.md and its plots from the results of the last full run and, if there are any, of the last
+// comparison. It includes bench/NOTES.md as it is, and writes the targets to w.
+func report(root string, w io.Writer) error {
+	r, err := readResults(resultsPath(root, commandFull))
+	if err != nil {
+		return err
+	}
+	compared, err := readResults(resultsPath(root, commandAgainst))
+	if errors.Is(err, fs.ErrNotExist) {
+		compared, err = nil, nil
+	}
+	if err != nil {
+		return err
+	}
 	notes, err := os.ReadFile(filepath.Join(root, "bench", "NOTES.md"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
 		return err
 	}
 	if err := r.plot(filepath.Join(root, "bench", "results")); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(root, "BENCHMARKS.md"), []byte(r.markdown(string(notes))), 0o644)
+	text := r.markdown(string(notes), compared)
+	if err := os.WriteFile(filepath.Join(root, "BENCHMARKS.md"), []byte(text), 0o644); err != nil {
+		return err
+	}
+	return r.printTargets(w)
 }
 
 const introduction = `# Benchmarks
 
-<!-- Made by make bench from bench/results/full.json. Do not edit: what is to be said about the figures goes into bench/NOTES.md. -->
+<!-- Made by make bench-report from bench/results/. Do not edit; comments on the figures belong in bench/NOTES.md. -->
 
-` + "`make bench`" + ` measures all of this anew and ` + "`make bench-quick`" + ` its core in two minutes, on a machine with
-PostgreSQL's programs and wrk. PostgreSQL, the service and the load share the machine. PostgreSQL is configured as it
-comes: every write that was answered is committed and on disk. The service is configured as it comes, too.
+` + "`make bench`" + ` repeats all of these measurements and ` + "`make bench-quick`" + ` the core of them in two minutes;
+` + "`make bench-against REVISION=…`" + ` compares the service with another revision. They need PostgreSQL's programs and wrk.
+PostgreSQL, the service and the load generator share one machine. PostgreSQL and the service have their default settings:
+every acknowledged write is committed and on disk.
 
-The baselines are pgbench with one prepared statement a cart, each a transaction of its own: one that reads a cart
-whole, and one that changes a line and its cart's version and returns the cart whole. "× pgbench" is the rate divided by
-that of the baseline with 16 clients, reads by the read and all else by the write, in the same round on the same data.
-Everything is measured in turn, round after round; figures are medians, and spreads are the smallest and largest round.
-wrk counts a slow answer once more for each request that it kept from being sent in time. A failed request fails the
-whole run.
+The baselines are two pgbench scripts. Each transaction is one prepared statement for one cart: the read returns the whole
+cart; the write changes a line and the cart's version, and returns the whole cart. "× pgbench" is the rate divided by that
+of the baseline with 16 clients, in the same round on the same data: reads by the read baseline, everything else by the
+write baseline. Every round runs all measurements in turn. Figures are medians; spreads are the smallest and the largest
+round. wrk corrects latencies for coordinated omission: a slow answer also counts for the requests that it held up. A single
+failed request fails the whole run.
 
 `
 
-func (r *Results) markdown(notes string) string {
+// markdown returns BENCHMARKS.md. Compared may be nil.
+func (r *Results) markdown(notes string, compared *Results) string {
 	var w strings.Builder
 	w.WriteString(introduction)
 	m := r.Machine
@@ -47,11 +65,9 @@ func (r *Results) markdown(notes string) string {
 		m.CPU, m.Cores, float64(m.Memory)/(1<<30), m.System, m.Kernel, m.FileSystem, m.PostgreSQL, m.Go, m.Wrk, m.Revision)
 	fmt.Fprintf(&w, "%s, %d rounds of %d s each; load average %s before the run. ",
 		r.Began.Format("2 January 2006"), r.Plan.Rounds, r.Plan.Seconds, m.LoadBefore)
-	fmt.Fprintf(&w, "%d carts of %d lines, unless something else is said.\n\n", r.Plan.Carts, r.Plan.Lines)
+	fmt.Fprintf(&w, "%d carts of %d lines unless stated otherwise.\n\n", r.Plan.Carts, r.Plan.Lines)
 	r.writeTargets(&w)
-	if notes != "" {
-		w.WriteString(strings.TrimSpace(notes) + "\n\n")
-	}
+	w.WriteString(strings.TrimSpace(notes) + "\n\n")
 	local := func(k Key) bool {
 		return k.Part == "" && k.Database == "PostgreSQL" && k.Hot == 0
 	}
@@ -61,9 +77,12 @@ func (r *Results) markdown(notes string) string {
 	r.section(&w, "Growth", "growth", func(k Key) bool { return k.Part == growth })
 	r.section(&w, "The database 1 ms away", "", func(k Key) bool { return k.Database == "PostgreSQL, 1 ms away" })
 	r.section(&w, "SQLite", "", func(k Key) bool { return k.Database == "SQLite" })
+	if compared != nil {
+		compared.writeComparison(&w)
+	}
 	start := spread(r.StartMS)
-	fmt.Fprintf(&w, "## Footprint\n\nThe service answers %.0f ms after its start (%.0f–%.0f). Its binary has %.1f MiB. "+
-		"With 256 connections it holds %.1f MiB of memory at most.\n",
+	fmt.Fprintf(&w, "## Footprint\n\nThe service answers %.0f ms after its start (%.0f–%.0f). Its binary is %.1f MiB. "+
+		"With 256 connections it uses at most %.1f MiB of memory.\n",
 		start.Median, start.Min, start.Max, float64(r.BinaryBytes)/(1<<20), spread(r.largestMemory()).Max)
 	return w.String()
 }
@@ -77,7 +96,7 @@ func (r *Results) writeTargets(w *strings.Builder) {
 	w.WriteString("\n")
 }
 
-// section writes the series that the filter lets through. Its plot comes first, if it has one.
+// section writes a table of the series that match the filter, below their plot if there is one.
 func (r *Results) section(w *strings.Builder, title, plot string, filter func(Key) bool) {
 	var rows []string
 	for _, s := range r.Series {
@@ -114,7 +133,7 @@ func (r *Results) row(s Series) string {
 		figure(s, p50, 2), figure(s, p99, 2), figure(s, p999, 2), figure(s, cpuShare, 0))
 }
 
-// figure returns a median, or nothing where it is not known.
+// figure returns a median, or nothing if it is not known.
 func figure(s Series, of func(Sample) float64, digits int) string {
 	median := spread(s.values(of)).Median
 	if median == 0 {

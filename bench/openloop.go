@@ -10,15 +10,15 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// openLoop sends on schedule whatever the answers do. Latency counts from the time that a request was due, so an
-// answer that is late makes those behind it late too, as it would for customers, who do not wait for each other.
+// openLoop sends requests on a schedule, however late the answers are. Latency counts from the time that a request was
+// due: a late answer also delays those behind it, as it does for customers, who do not wait for each other.
 type openLoop struct {
 	url         string
 	request     func(*fasthttp.Request)
 	rate        float64 // requests a second
 	duration    time.Duration
 	connections int
-	// refused takes each answer that is not 2xx, and how long it took. Without it such an answer is an error.
+	// refused is called with each answer that is not 2xx and its latency. If it is nil, such an answer is an error.
 	refused func(*fasthttp.Response, time.Duration) error
 }
 
@@ -41,18 +41,12 @@ func postItem(carts, lines int) func(*fasthttp.Request) {
 }
 
 func (o openLoop) run(ctx context.Context) (Sample, error) {
-	uri := fasthttp.AcquireURI()
-	defer fasthttp.ReleaseURI(uri)
-	if err := uri.Parse(nil, []byte(o.url)); err != nil {
+	client, err := newClient(o.url, o.connections)
+	if err != nil {
 		return Sample{}, err
 	}
-	client := &fasthttp.HostClient{
-		Addr: string(uri.Host()), MaxConns: o.connections, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second,
-		// A request that was repeated in silence would hide an error.
-		MaxIdemponentCallAttempts: 1,
-	}
 	defer client.CloseIdleConnections()
-	// Connecting is not what is measured: customers come over a proxy that keeps connections open.
+	// Connect first, uncounted: in production a load balancer keeps connections open.
 	connect := &schedule{began: time.Now(), last: int64(o.connections)}
 	if _, err := together(ctx, o.connections, func(ctx context.Context, _ int) ([]time.Duration, error) {
 		return o.send(ctx, client, connect)
@@ -69,7 +63,21 @@ func (o openLoop) run(ctx context.Context) (Sample, error) {
 	return sample, err
 }
 
-// schedule says when requests are due.
+// newClient returns a client of the server at a URL without a path.
+func newClient(url string, connections int) (*fasthttp.HostClient, error) {
+	uri := fasthttp.AcquireURI()
+	defer fasthttp.ReleaseURI(uri)
+	if err := uri.Parse(nil, []byte(url)); err != nil {
+		return nil, err
+	}
+	return &fasthttp.HostClient{
+		Addr: string(uri.Host()), MaxConns: connections, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second,
+		// A silent retry would hide an error.
+		MaxIdemponentCallAttempts: 1,
+	}, nil
+}
+
+// schedule gives out the times at which requests are due.
 type schedule struct {
 	began    time.Time
 	interval time.Duration

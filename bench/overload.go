@@ -14,34 +14,33 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// Overload is what came of asking for ten times as much as the service can do.
+// Overload has the results of sending ten times the rate that the service can serve.
 type Overload struct {
-	// Peak is the rate of connections that wait for their answers, as many as two full batches. Offered is that of the
-	// requests sent.
+	// Peak is the rate of a closed loop with as many connections as two full batches have room for. Offered is the rate
+	// at which requests were sent.
 	Peak    float64 `json:"peak"`
 	Offered float64 `json:"offered"`
-	// Good are the requests that were served meanwhile, Refused the others.
+	// Good are the requests that were served during the overload, Refused the others.
 	Good    Sample `json:"good"`
 	Refused Sample `json:"refused"`
-	// Recovery is how long it took after the load, in milliseconds, until the first of the requests that were served
-	// as fast as before it.
+	// Recovery is the time, in milliseconds, from the end of the overload to the first of a run of requests that were
+	// served as fast as before it.
 	Recovery float64 `json:"recovery_ms"`
 }
 
 const (
 	overloaded = "overload"
 	excess     = 10
-	// As many as are in two full batches.
+	// Two full batches.
 	peakConnections = 512
-	// The database of the overload is far away, so that it and not the processor is what there is too little of: else
-	// the requests to refuse would take from what they are compared with, and clients on the same machine could not send
-	// ten times as much.
+	// A distant database makes the database the bottleneck, not the processor. With a busy processor, refusing would
+	// take CPU from serving, and clients on the same machine could not send ten times the peak.
 	overloadDelay = 60 * time.Millisecond
-	// More connections than the queue and the batches hold, so that the schedule is kept.
+	// More connections than the queue and the batches have room for, to keep to the schedule.
 	overloadConnections = 2048
 )
 
-// overload measures the peak, then ten times as much, and then how soon all is well again.
+// overload measures the peak, then ten times the peak, and then the time to recover.
 func (b *bench) overload(ctx context.Context) error {
 	near, err := b.postgresSite(ctx, overloaded, 10_000, b.plan.Lines)
 	if err != nil {
@@ -69,7 +68,7 @@ func (b *bench) overload(ctx context.Context) error {
 	return b.recovery(ctx, s, o, 3*percentile(calm, 0.5))
 }
 
-// flood sends ten times the peak, and counts what is served and what is refused.
+// flood sends ten times the peak, and counts the requests that are served and refused.
 func (b *bench) flood(ctx context.Context, s *site, o *Overload) (err error) {
 	refused := &refusals{}
 	load := openLoop{
@@ -85,7 +84,7 @@ func (b *bench) flood(ctx context.Context, s *site, o *Overload) (err error) {
 	if len(refused.took) == 0 {
 		return errors.New("nothing was refused, so there was no overload")
 	}
-	elapsed := float64(o.Good.Requests) / o.Good.Rate // without connecting and the audit
+	elapsed := float64(o.Good.Requests) / o.Good.Rate // excludes connecting and the audit
 	o.Refused = sampleOf(refused.took, time.Duration(elapsed*float64(time.Second)))
 	o.Offered = load.rate * load.duration.Seconds() / elapsed
 	b.log.Printf("overload: %.0f/s sent, %.0f/s served at a peak of %.0f/s", o.Offered, o.Good.Rate, o.Peak)
@@ -111,12 +110,10 @@ func (b *bench) recovery(ctx context.Context, s *site, o *Overload, normal time.
 // probe sends requests one after the other until it has enough, and returns how long each took. A refused one took
 // forever.
 func (b *bench) probe(ctx context.Context, s *site, enough func([]time.Duration) bool) (took []time.Duration, err error) {
-	uri := fasthttp.AcquireURI()
-	defer fasthttp.ReleaseURI(uri)
-	if err := uri.Parse(nil, []byte(s.service.rest)); err != nil {
+	client, err := newClient(s.service.rest, 1)
+	if err != nil {
 		return nil, err
 	}
-	client := &fasthttp.HostClient{Addr: string(uri.Host()), ReadTimeout: 10 * time.Second}
 	defer client.CloseIdleConnections()
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseRequest(req)
@@ -144,7 +141,7 @@ func (b *bench) probe(ctx context.Context, s *site, enough func([]time.Duration)
 	return nil, ctx.Err()
 }
 
-// refusals are the answers of a service that has too much to do.
+// refusals are the answers of an overloaded service.
 type refusals struct {
 	mu   sync.Mutex
 	took []time.Duration
@@ -157,7 +154,7 @@ func (r *refusals) add(resp *fasthttp.Response, took time.Duration) error {
 	return refusal(resp)
 }
 
-// refusal returns an error unless the answer is that there is too much work, and says when to come again.
+// refusal returns an error unless the answer is a 503 with Retry-After.
 func refusal(resp *fasthttp.Response) error {
 	if resp.StatusCode() == fasthttp.StatusServiceUnavailable && len(resp.Header.Peek("Retry-After")) > 0 {
 		return nil
@@ -165,7 +162,7 @@ func refusal(resp *fasthttp.Response) error {
 	return fmt.Errorf("status %d: %s", resp.StatusCode(), resp.Body())
 }
 
-// overloadTargets returns the bounds of an overload.
+// overloadTargets returns the targets of the overload.
 func (r *Results) overloadTargets() []target {
 	var sent, share, refused, held, recovery Spread
 	if o := r.Overload; o != nil {
@@ -177,9 +174,9 @@ func (r *Results) overloadTargets() []target {
 	}
 	return []target{
 		{name: "overload: POST item sent / peak", goal: 8, reached: sent}, // ten times, if the clients keep up
-		{name: "served meanwhile / peak", goal: 0.8, reached: share},
-		{name: "median latency in ms of what is refused meanwhile", goal: 100, most: true, reached: refused},
-		{name: "largest resident memory in MiB meanwhile", goal: 256, most: true, reached: held},
-		{name: "ms until all is well after it", goal: 1000, most: true, reached: recovery},
+		{name: "served during the overload / peak", goal: 0.8, reached: share},
+		{name: "median latency of its refusals in ms", goal: 100, most: true, reached: refused},
+		{name: "largest resident memory during it in MiB", goal: 256, most: true, reached: held},
+		{name: "recovery after it in ms", goal: 1000, most: true, reached: recovery},
 	}
 }

@@ -14,9 +14,10 @@ import (
 	"time"
 )
 
-// pgbench is a load of one statement at a time, each its own transaction.
+// pgbench is a load of single statements, each in a transaction of its own.
 type pgbench struct {
-	server   *postgres
+	path     string
+	server   postgres
 	database string
 	dir      string // of the scripts
 	script   string // "read" or "write"
@@ -39,9 +40,9 @@ func (b pgbench) run(ctx context.Context) (Sample, error) {
 		"-D", fmt.Sprintf("carts=%d", b.carts), "-D", fmt.Sprintf("lines=%d", b.lines),
 	}
 	if b.clients == 1 {
-		args = append(args, "-l") // a log gives percentiles; of many clients it would cost too much
+		args = append(args, "-l") // the log gives percentiles; with many clients it would cost too much
 	}
-	cmd := program(ctx, b.server.tools.pgbench, args...)
+	cmd := program(ctx, b.path, args...)
 	cmd.Dir, cmd.Env = logs, b.server.environ(b.database)
 	out, err := output(cmd)
 	if err != nil {
@@ -69,7 +70,7 @@ func parsePgbench(report string) (Sample, error) {
 	if tps == nil || done == nil {
 		return Sample{}, fmt.Errorf("not a report of pgbench:\n%s", report)
 	}
-	// Servers before version 15 do not count failures: there a client stops at the first, and pgbench fails.
+	// Before version 15, pgbench does not report failures: a client stops at the first one, and pgbench fails.
 	if failed := pgbenchFailed.FindStringSubmatch(report); failed != nil && failed[1] != "0" {
 		return Sample{}, fmt.Errorf("%s transactions failed", failed[1])
 	}

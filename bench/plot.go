@@ -11,7 +11,7 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// Colors that people with any kind of colour vision can tell apart (Okabe and Ito).
+// palette is safe for colour-blind readers (Okabe and Ito).
 var palette = []color.Color{
 	color.RGBA{R: 0x00, G: 0x72, B: 0xb2, A: 0xff}, color.RGBA{R: 0xd5, G: 0x5e, B: 0x00, A: 0xff},
 	color.RGBA{R: 0x00, G: 0x9e, B: 0x73, A: 0xff}, color.RGBA{R: 0xcc, G: 0x79, B: 0xa7, A: 0xff},
@@ -20,7 +20,7 @@ var palette = []color.Color{
 
 const width, height = 18 * vg.Centimeter, 10 * vg.Centimeter
 
-// plot writes the pictures of BENCHMARKS.md into the directory.
+// plot writes the plots of BENCHMARKS.md into the directory.
 func (r *Results) plot(dir string) error {
 	return errors.Join(
 		r.plotThroughput(filepath.Join(dir, "throughput.svg")),

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// ticks is the unit of CPU time in /proc: Linux shows hundredths of a second on every architecture that Go has.
+// ticks a second, the unit of CPU time in /proc. Linux uses hundredths on every architecture that Go supports.
 const ticks = 100
 
-// cpuSeconds returns the CPU time that a process has taken.
+// cpuSeconds returns the CPU time that a process has used.
 func cpuSeconds(pid int) (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -21,7 +21,7 @@ func cpuSeconds(pid int) (float64, error) {
 
 // parseCPU reads user and system time, the 14th and 15th fields of /proc/PID/stat.
 func parseCPU(stat string) (float64, error) {
-	// The second field is the name in parentheses, and may hold blanks and parentheses.
+	// The second field, the name in parentheses, may itself contain spaces and parentheses.
 	_, rest, _ := cutLast(stat, ")")
 	fields := strings.Fields(rest)
 	const user, system = 11, 12
@@ -46,7 +46,7 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s, "", false
 }
 
-// residentBytes returns the memory of a process that is in RAM.
+// residentBytes returns the resident memory of a process.
 func residentBytes(pid int) (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -3,11 +3,12 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 )
 
-// Results is all that a run found out.
+// Results holds the results of a run.
 type Results struct {
 	Plan        Plan      `json:"plan"`
 	Began       time.Time `json:"began"`
@@ -19,7 +20,12 @@ type Results struct {
 	Overload    *Overload `json:"overload,omitempty"`
 }
 
-// readResults reads what write wrote.
+// resultsPath is the file of a command's results.
+func resultsPath(root, command string) string {
+	return filepath.Join(root, "bench", "results", command+".json")
+}
+
+// readResults reads a file that write wrote.
 func readResults(path string) (*Results, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -37,7 +43,7 @@ func (r *Results) write(path string) error {
 	return os.WriteFile(path, append(text, '\n'), 0o644)
 }
 
-// of returns the series of a key; it is empty where that was not measured.
+// of returns the series of a key, empty if it was not measured.
 func (r *Results) of(key Key) Series {
 	if i := slices.IndexFunc(r.Series, func(s Series) bool { return s.Key == key }); i >= 0 {
 		return r.Series[i]
@@ -50,7 +56,7 @@ func (r *Results) main(load string, clients int) Series {
 	return r.of(Key{Database: "PostgreSQL", Carts: r.Plan.Carts, Lines: r.Plan.Lines, Load: load, Clients: clients})
 }
 
-// peak returns the largest median rate of a key over all numbers of clients.
+// peak returns the largest median rate of a key, over all numbers of clients.
 func (r *Results) peak(key Key) float64 {
 	var best float64
 	for _, s := range r.Series {
@@ -61,7 +67,7 @@ func (r *Results) peak(key Key) float64 {
 	return best
 }
 
-// baseline returns the series of pgbench that a load is compared with, on the same data where it was measured there.
+// baseline returns the series of pgbench to compare a load with: on the same data, or else on the main database.
 func (r *Results) baseline(key Key) Series {
 	load := pgbenchWrite
 	if reads[key.Load] {

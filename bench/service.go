@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// build makes the static binary as `make build` does, and returns its path.
+// build builds the static binary as `make build` does, and returns its path.
 func build(ctx context.Context, root, dir string) (string, error) {
 	path := filepath.Join(dir, "sellio-cart")
 	cmd := program(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./cmd/sellio-cart")
@@ -28,7 +28,7 @@ func build(ctx context.Context, root, dir string) (string, error) {
 	return path, err
 }
 
-// environ is the whole configuration of the service: all else is as it comes.
+// environ is the environment of the service: all settings but these have their defaults.
 func environ(url string) []string {
 	inherited := slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
@@ -52,9 +52,9 @@ type service struct {
 	cmd *exec.Cmd
 	// rest is a URL without a path, grpc an address.
 	rest, grpc string
-	// ready is how long the start took, up to the first answer.
+	// ready is the time from the start to the first answer.
 	ready  time.Duration
-	ended  chan error // what became of the process
+	ended  chan error // the result of the process
 	cancel context.CancelFunc
 }
 
@@ -76,7 +76,7 @@ func startService(ctx context.Context, binary, dir, url string) (*service, error
 	lines := bufio.NewReader(stderr)
 	said, err := s.awaitReady(lines)
 	go func() {
-		// Wait closes the pipe, so it comes after the last line; nobody reads the lines after the first.
+		// Wait closes the pipe, so read to the end first. The rest of the log is not needed.
 		_, copyErr := io.Copy(io.Discard, lines)
 		s.ended <- errors.Join(copyErr, s.cmd.Wait())
 	}()
@@ -90,7 +90,7 @@ func startService(ctx context.Context, binary, dir, url string) (*service, error
 	return s, nil
 }
 
-// awaitReady reads the log up to the line that gives the addresses. It returns what it read.
+// awaitReady reads the log up to the line with the addresses, and returns the text up to there.
 func (s *service) awaitReady(log *bufio.Reader) (said string, err error) {
 	for {
 		line, err := log.ReadString('\n')
@@ -110,12 +110,12 @@ func (s *service) awaitReady(log *bufio.Reader) (said string, err error) {
 func (s *service) stop() error {
 	s.cancel()
 	if err := <-s.ended; !errors.Is(err, context.Canceled) {
-		return err // it ended before it was told to, or refused to end
+		return err // it ended early, or did not end on SIGTERM
 	}
 	return nil
 }
 
-// observed runs a load and adds to its sample what the service needed for it.
+// observed runs a load and adds the service's CPU time and memory to its sample.
 func (s *service) observed(ctx context.Context, load func(context.Context) (Sample, error)) (Sample, error) {
 	pid := s.cmd.Process.Pid
 	before, err := cpuSeconds(pid)
@@ -136,12 +136,12 @@ func (s *service) observed(ctx context.Context, load func(context.Context) (Samp
 	return sample, err
 }
 
-// watchMemory returns the largest resident memory that it saw until the context ended.
+// watchMemory returns the largest resident memory until the context ends.
 func watchMemory(ctx context.Context, pid int) (largest int64) {
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		// An error means that the process has ended, which the load reports.
+		// On an error the process has ended, which the load reports.
 		if bytes, err := residentBytes(pid); err == nil {
 			largest = max(largest, bytes)
 		}
@@ -169,7 +169,7 @@ func startTimes(ctx context.Context, binary, dir, url string, times int) ([]floa
 	return all, nil
 }
 
-// check reads a cart as wrk will, since wrk does not look at answers.
+// check reads a cart and looks at the answer, which wrk does not do.
 func (s *service) check(ctx context.Context, lines int) error {
 	body, err := fetch(ctx, s.rest+"/api/v1/cart/1")
 	if err != nil {

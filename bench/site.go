@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	pgtest "github.com/sellio/sellio-cart/internal/test/pg"
 )
 
-// growth is the part that measures with more carts, and with longer ones.
+// growth is the part with more carts, and with longer ones.
 const growth = "growth"
 
 // The loads, as the report names them.
@@ -24,6 +26,7 @@ const (
 	restAdd      = "REST POST add-item, new cart"
 	restQuantity = "REST PUT quantity"
 	restMix      = "REST mix 70/25/5"
+	restCheckout = "REST add-item, POST item, checkout"
 	restStatic   = "REST GET by id, no database"
 	rpcStatic    = "gRPC GetCart, no database"
 	rpcGet       = "gRPC GetCart"
@@ -36,16 +39,19 @@ const (
 	openItem     = "open loop, POST item"
 )
 
-// scripts are those of wrk.
+// scripts are the scripts of wrk by load.
 var scripts = map[string]string{
 	restGet: "get", restActive: "active", restItem: "item", restAdd: "add", restQuantity: "quantity", restMix: "mix",
 	restStatic: "get",
 }
 
-// reads are the loads that change nothing, to be compared with pgbench's read.
+// reads are the loads that change nothing. They are compared with pgbench's read.
 var reads = map[string]bool{
 	pgbenchRead: true, restGet: true, restActive: true, rpcGet: true, rpcActive: true, openGet: true, restStatic: true, rpcStatic: true,
 }
+
+// changes is the number of changes in one answer of a load that only changes carts.
+var changes = map[string]int{restItem: 1, rpcItem: 1, restCheckout: 3}
 
 // site is a filled database with a service in front of it.
 type site struct {
@@ -66,13 +72,13 @@ func (b *bench) baseline(s *site, load string, clients int) step {
 		script = "read"
 	}
 	run := pgbench{
-		server: b.server, database: s.database, dir: b.dir, script: script, clients: clients, duration: b.time(clients),
-		carts: s.carts, lines: s.lines,
+		path: b.tools.pgbench, server: b.server, database: s.database, dir: b.dir, script: script, clients: clients,
+		duration: b.time(clients), carts: s.carts, lines: s.lines,
 	}.run
 	return step{s.key(load, clients, 0), run}
 }
 
-// rest is a step of wrk, on hot of the carts or, where that is 0, on all.
+// rest is a step of wrk, on the first carts, as many as hot says, or on all if hot is 0.
 func (b *bench) rest(s *site, load string, connections, hot int) step {
 	carts := s.carts
 	if hot > 0 {
@@ -87,7 +93,7 @@ func (b *bench) rest(s *site, load string, connections, hot int) step {
 	}}
 }
 
-// static is a step of wrk on a server that answers each request with the same cart, and staticRPC one over gRPC.
+// static is a step of wrk on a server that answers every request with the same cart; staticRPC is the same over gRPC.
 func (b *bench) static(s *site, url string, connections int) step {
 	w := wrk{
 		path: b.tools.wrk, dir: b.dir, script: scripts[restStatic], url: url, connections: connections,
@@ -106,16 +112,24 @@ func (b *bench) rpc(s *site, load string, callers int) step {
 	next, source := rpcLoads[load], &rpcSource{carts: s.carts, lines: s.lines}
 	l := rpcLoad{address: s.service.grpc, next: func() call { return next(source) }, callers: callers, duration: b.time(callers)}
 	return step{s.key(load, callers, 0), func(ctx context.Context) (Sample, error) {
-		// Users from 1 to carts have one already, and wrk's newcomers begin far above.
+		// Users 1 to carts already have a cart; wrk's newcomers begin far above.
 		source.newcomers.CompareAndSwap(0, int64(s.carts))
 		return b.audited(ctx, s, load, func(ctx context.Context) (Sample, error) { return s.service.observed(ctx, l.run) })
 	}}
 }
 
-// audited runs a load and, where each of its requests is to change a line, counts that no change that was acknowledged
-// is missing from PostgreSQL: each change adds one to the version of its cart.
+// checkout is a step of carts that are created, changed and checked out.
+func (b *bench) checkout(s *site, clients int) step {
+	l := checkoutLoad{url: s.service.rest, clients: clients, duration: b.time(clients)}
+	return step{s.key(restCheckout, clients, 0), func(ctx context.Context) (Sample, error) {
+		return b.audited(ctx, s, restCheckout, func(ctx context.Context) (Sample, error) { return s.service.observed(ctx, l.run) })
+	}}
+}
+
+// audited runs a load and, if it only changes carts, checks that PostgreSQL has every acknowledged change: a change adds
+// one to the version of its cart, and a new cart has version 1.
 func (b *bench) audited(ctx context.Context, s *site, load string, run func(context.Context) (Sample, error)) (Sample, error) {
-	if s.database == "" || load != restItem && load != rpcItem {
+	if s.database == "" || changes[load] == 0 {
 		return run(ctx)
 	}
 	before, err := b.versions(ctx, s)
@@ -127,16 +141,17 @@ func (b *bench) audited(ctx context.Context, s *site, load string, run func(cont
 		return sample, err
 	}
 	after, err := b.versions(ctx, s)
-	// One request in a million brings the quantity that the line has, and changes nothing.
-	if missing := int64(sample.Requests) - (after - before); err == nil && missing > 5 {
-		err = fmt.Errorf("of %d acknowledged writes %d are not in the database", sample.Requests, missing)
+	// One request in a million repeats the quantity of its line, and changes nothing.
+	acknowledged := int64(changes[load] * sample.Requests)
+	if missing := acknowledged - (after - before); err == nil && missing > 5 {
+		err = fmt.Errorf("of %d acknowledged writes %d are not in the database", acknowledged, missing)
 	}
 	return sample, err
 }
 
 // versions returns the sum of the versions of all carts.
 func (b *bench) versions(ctx context.Context, s *site) (sum int64, err error) {
-	conn, err := pgx.Connect(ctx, b.server.url(b.server.address(), s.database))
+	conn, err := pgx.Connect(ctx, b.server.url(s.database))
 	if err != nil {
 		return 0, err
 	}
@@ -144,7 +159,7 @@ func (b *bench) versions(ctx context.Context, s *site) (sum int64, err error) {
 	return sum, errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
 }
 
-// open is a step of an open loop at a rate.
+// open is a step of an open loop at the given rate.
 func (b *bench) open(s *site, load string, perSecond float64) step {
 	const connections = 256
 	o := openLoop{url: s.service.rest, rate: perSecond, duration: b.time(connections), connections: connections}
@@ -158,7 +173,7 @@ func (b *bench) open(s *site, load string, perSecond float64) step {
 	}}
 }
 
-// time is how long a step takes. Percentiles of one client need fewer seconds than those of many.
+// time is the length of a step. With one client, percentiles settle sooner.
 func (b *bench) time(clients int) time.Duration {
 	seconds := b.plan.Seconds
 	if clients == 1 {
@@ -175,19 +190,20 @@ func (b *bench) postgresSite(ctx context.Context, part string, carts, lines int)
 	if err := fillPostgres(ctx, b.server, b.binary, b.dir, s.database, carts, lines); err != nil {
 		return nil, err
 	}
-	return s, b.serve(ctx, s, b.binary, b.server.url(b.server.address(), s.database))
+	return s, b.serve(ctx, s, b.binary, b.server.url(s.database))
 }
 
-// remoteSite starts a service that has a round trip of that length to the database of another one.
+// remoteSite starts a service on the database of another site, at a distance: round trips take longer by away.
 func (b *bench) remoteSite(ctx context.Context, of *site, away time.Duration) (*site, error) {
-	p, err := startProxy(ctx, b.server.address(), away)
+	p, err := pgtest.StartProxy(ctx, b.server.url(of.database))
 	if err != nil {
 		return nil, err
 	}
-	b.closers = append(b.closers, p.close)
+	p.Delay(away)
+	b.closers = append(b.closers, p.Close)
 	s := *of
 	s.kind = fmt.Sprintf("PostgreSQL, %d ms away", away.Milliseconds())
-	return &s, b.serve(ctx, &s, b.binary, b.server.url(p.address(), s.database))
+	return &s, b.serve(ctx, &s, b.binary, p.URL())
 }
 
 func (b *bench) sqliteSite(ctx context.Context, carts, lines int) (*site, error) {
@@ -209,7 +225,7 @@ func (b *bench) serve(ctx context.Context, s *site, program, url string) (err er
 	return s.service.check(ctx, s.lines)
 }
 
-// tidy returns the database to the state after the fill, but for the lines that changed.
+// tidy restores the state after the fill, except for changed lines.
 func (b *bench) tidy(s *site) func(context.Context) error {
 	return func(ctx context.Context) error {
 		return b.server.exec(ctx, s.database,

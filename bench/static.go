@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,13 +23,20 @@ import (
 	"github.com/sellio/sellio-cart/internal/rpc"
 )
 
-// staticCommand makes this program the server below, in a process of its own as the service is.
-const staticCommand = "serve-static"
-
-// serveStatic serves REST and gRPC as the service does, but answers every read with the same cart: what the protocols
-// and the load generators cost without commit, driver and database. It writes where it is, a line for REST and one
-// for gRPC, and ends when its input does.
-func serveStatic(lines int, stdin io.Reader, stdout io.Writer) error {
+// serveStatic serves REST and gRPC as the service does, but answers every read with the same cart. It shows the cost of
+// the protocols and the load generators without commit, driver and database. It prints its addresses, REST first, one a
+// line, and ends when its input ends.
+//
+// It is a command because it needs a process of its own, as the service has. Its argument is the number of lines in the
+// cart.
+func serveStatic(args []string, stdin io.Reader, stdout io.Writer) error {
+	if len(args) != 1 {
+		return fmt.Errorf("want the number of lines, got %q", args)
+	}
+	lines, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
 	user := int64(1)
 	c := &cart.Cart{ID: 1, CompanyID: 1, UserID: &user, Status: cart.Active, CreatedAt: time.Now(), UpdatedAt: time.Now(), Version: 1}
 	for p := range int64(lines) {
@@ -52,7 +60,7 @@ func serveStatic(lines int, stdin io.Reader, stdout io.Writer) error {
 	go func() { ended <- restServer.Serve(restListener) }()
 	go func() { ended <- rpcServer.Serve(rpcListener) }()
 	fmt.Fprintf(stdout, "http://%s\n%s\n", restListener.Addr(), rpcListener.Addr())
-	_, err := io.Copy(io.Discard, stdin)
+	_, err = io.Copy(io.Discard, stdin)
 	err = errors.Join(err, restServer.Close(), rpcServer.Shutdown(context.Background()))
 	for range cap(ended) {
 		if why := <-ended; !errors.Is(why, http.ErrServerClosed) {
@@ -62,7 +70,7 @@ func serveStatic(lines int, stdin io.Reader, stdout io.Writer) error {
 	return err
 }
 
-// static only has one cart to show.
+// static knows one cart.
 type static struct {
 	cart.Service
 	cart *cart.Cart
@@ -70,7 +78,7 @@ type static struct {
 
 func (s static) Get(context.Context, cart.Ref) (*cart.Cart, error) { return s.cart, nil }
 
-// staticServer is that process.
+// staticServer is a process that runs serveStatic.
 type staticServer struct {
 	cmd   *exec.Cmd
 	leash io.Closer
@@ -83,7 +91,7 @@ func startStatic(ctx context.Context, lines int) (*staticServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &staticServer{cmd: program(ctx, self, staticCommand, fmt.Sprint(lines))}
+	s := &staticServer{cmd: program(ctx, self, commandStatic, fmt.Sprint(lines))}
 	stdin, inErr := s.cmd.StdinPipe()
 	stdout, outErr := s.cmd.StdoutPipe()
 	if err := errors.Join(inErr, outErr); err != nil {

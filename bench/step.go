@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// Key names what is measured.
+// Key identifies a measurement.
 type Key struct {
-	// Part is "growth", or "" for the main part. The rounds of a part are taken together.
+	// Part is "growth", or "" for the main part. The steps of a part run in the same rounds.
 	Part string `json:"part,omitempty"`
 	// Database is "PostgreSQL", "SQLite" or "PostgreSQL, 1 ms away".
 	Database string `json:"database"`
 	// Carts in the database, and lines in each of them.
 	Carts int `json:"carts"`
 	Lines int `json:"lines"`
-	// Hot is the number of carts that the load is spread over, 0 for all of them.
+	// Hot is the number of carts under load, 0 for all.
 	Hot int `json:"hot,omitempty"`
-	// Load is what is asked, and by what.
+	// Load is the kind of request and its generator.
 	Load string `json:"load"`
 	// Clients is the number of connections, or of calls in flight.
 	Clients int `json:"clients"`
@@ -40,16 +40,16 @@ type Sample struct {
 	Requests int `json:"requests"`
 	// Rate is the number of answers a second.
 	Rate float64 `json:"rate"`
-	// Latencies in milliseconds. Of pgbench they are known at one client only, where it keeps a log.
+	// Latencies in milliseconds. For pgbench they are known with one client only, when it writes a log.
 	P50  float64 `json:"p50_ms,omitempty"`
 	P90  float64 `json:"p90_ms,omitempty"`
 	P99  float64 `json:"p99_ms,omitempty"`
 	P999 float64 `json:"p999_ms,omitempty"`
 	Max  float64 `json:"max_ms,omitempty"`
-	// CPU is what the service took meanwhile, in seconds; RSS its largest resident memory, in bytes.
+	// CPU is the service's CPU time, in seconds; RSS its largest resident memory, in bytes.
 	CPU float64 `json:"service_cpu_s,omitempty"`
 	RSS int64   `json:"service_rss_bytes,omitempty"`
-	// Target is the rate that an open loop kept to.
+	// Target is the scheduled rate of an open loop.
 	Target float64 `json:"target_rate,omitempty"`
 }
 
@@ -83,7 +83,7 @@ func memory(s Sample) float64   { return float64(s.RSS) / (1 << 20) }
 func tail(s Sample) float64     { return s.P99 / s.P50 }
 func cpuShare(s Sample) float64 { return s.CPU * 1e6 / float64(s.Requests) }
 
-// Spread is the middle of several values, and how far they lie apart.
+// Spread is the median of several values and their range.
 type Spread struct {
 	Median float64 `json:"median"`
 	Min    float64 `json:"min"`
@@ -100,7 +100,7 @@ func spread(values []float64) Spread {
 	return Spread{Median: (sorted[(n-1)/2] + sorted[n/2]) / 2, Min: sorted[0], Max: sorted[n-1]}
 }
 
-// ratios divides round by round: both halves of a ratio saw the same minute.
+// ratios divides round by round: both halves of a ratio come from the same minute.
 func ratios(over, under []float64) []float64 {
 	n := min(len(over), len(under))
 	quotients := make([]float64, 0, n)
@@ -112,7 +112,7 @@ func ratios(over, under []float64) []float64 {
 	return quotients
 }
 
-// percentile returns the value that the share p (0 to 1) of the sorted values do not exceed.
+// percentile returns the smallest of the sorted values that a share p (0 to 1) of them do not exceed.
 func percentile[T cmp.Ordered](sorted []T, p float64) T {
 	var zero T
 	if len(sorted) == 0 {
@@ -122,7 +122,7 @@ func percentile[T cmp.Ordered](sorted []T, p float64) T {
 	return sorted[min(max(i, 0), len(sorted)-1)]
 }
 
-// sampleOf makes a sample of the latencies of all answers of a run that took the time elapsed. It sorts them.
+// sampleOf makes a sample from the latencies of a run and its length. It sorts the latencies.
 func sampleOf(latencies []time.Duration, elapsed time.Duration) Sample {
 	slices.Sort(latencies)
 	at := func(p float64) float64 { return milliseconds(percentile(latencies, p)) }

@@ -7,13 +7,13 @@ import (
 	"text/tabwriter"
 )
 
-// target is a figure that the service is to reach.
+// target is a goal for a figure.
 type target struct {
 	name string
 	goal float64
-	// most says that the goal must not be exceeded.
+	// most makes the goal an upper bound.
 	most bool
-	// reached is zero where it was not measured.
+	// reached is zero if it was not measured.
 	reached Spread
 }
 
@@ -81,8 +81,8 @@ func (r *Results) sized(load string, carts int) Series {
 	return r.of(Key{Part: growth, Database: "PostgreSQL", Carts: carts, Lines: r.Plan.Lines, Load: load, Clients: 64})
 }
 
-// largestMemory returns, in MiB, the most that the service held with 256 closed-loop connections, in any round. It
-// returns nothing where that was not measured.
+// largestMemory returns the service's largest memory with 256 closed-loop connections over all rounds, in MiB, or
+// nothing if it was not measured.
 func (r *Results) largestMemory() []float64 {
 	var all []float64
 	for _, s := range r.Series {
@@ -101,18 +101,18 @@ func (r *Results) printTargets(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "\treached\tspread\ttarget\t")
 	targets := r.targets()
-	if r.Plan.Overload {
+	if r.Plan.Command == commandOverload {
 		targets = r.overloadTargets()
 	}
 	for _, t := range targets {
 		if t.verdict() == "not measured" {
-			fmt.Fprintf(table, "%s\t–\t–\t%s\tmake bench measures it\n", t.name, t.bound())
+			fmt.Fprintf(table, "%s\t–\t–\t%s\tonly in make bench\n", t.name, t.bound())
 			continue
 		}
 		fmt.Fprintf(table, "%s\t%.2f\t%.2f–%.2f\t%s\t%s\n",
 			t.name, t.reached.Median, t.reached.Min, t.reached.Max, t.bound(), t.verdict())
 	}
-	fmt.Fprintln(table, "What a missed target is up against is in BENCHMARKS.md.\t\t\t\t")
+	fmt.Fprintln(table, "BENCHMARKS.md explains missed targets.\t\t\t\t")
 	if start := spread(r.StartMS); start.Max > 0 {
 		fmt.Fprintf(table, "start-up in ms\t%.0f\t%.0f–%.0f\t\t\n", start.Median, start.Min, start.Max)
 	}

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// together runs several workers side by side and makes one sample of the latencies that they return. The first error
-// stops the others.
+// together runs workers side by side and makes one sample of all their latencies. The first error stops the others.
 func together(ctx context.Context, workers int, work func(context.Context, int) ([]time.Duration, error)) (Sample, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

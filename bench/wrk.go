@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// wrk is a load over REST: each connection sends its next request when it has the answer to the last.
+// wrk is a closed loop over REST: each connection waits for its answer before the next request.
 type wrk struct {
 	path        string
 	dir         string // of the scripts
@@ -20,7 +20,7 @@ type wrk struct {
 	url         string
 	connections int
 	duration    time.Duration
-	carts       int // to spread the load over
+	carts       int // under load
 	lines       int
 }
 
@@ -37,8 +37,8 @@ func (w wrk) run(ctx context.Context) (Sample, error) {
 	return parseWrk(out)
 }
 
-// parseWrk reads the last line, which common.lua writes. An answer that is not 2xx is an error, and so is a request
-// that got none.
+// parseWrk reads the last line, which common.lua writes. It returns an error if an answer was not 2xx or a request got
+// no answer.
 func parseWrk(out []byte) (Sample, error) {
 	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
 	var report struct {

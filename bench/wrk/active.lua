@@ -1,4 +1,4 @@
--- The ACTIVE cart of a user. Carts are filled such that a user has the number of the cart.
+-- The ACTIVE cart of a user. In the filled database, cart n belongs to user n.
 local common = require "common"
 
 function request()

@@ -1,4 +1,4 @@
--- A user's first line, which makes the cart.
+-- The first line of a new user, which creates the cart.
 local common = require "common"
 
 function request()

@@ -1,6 +1,6 @@
--- What all workloads share: the arguments, requests, and the report as one line of JSON.
--- Arguments after the URL: the number of carts that requests are spread over, lines a cart, and a number that no
--- other run has, for users who come for the first time.
+-- Shared by all workloads: the arguments, the requests, and the report as one line of JSON.
+-- Arguments after the URL: the number of carts under load, lines in a cart, and a number unique to the run, from which
+-- the ids of new users are made.
 
 local common = {}
 
@@ -16,7 +16,7 @@ function init(args)
   math.randomseed(tonumber(common.run) + 7919 * id)
 end
 
--- request is the text of a request. wrk.format would do, but takes CPU from what is measured.
+-- request returns the text of a request. wrk.format would take more CPU from the service.
 function common.request(method, path, body)
   if body == nil then
     return method .. " " .. path .. " HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -29,7 +29,7 @@ function common.cart()
   return math.random(1, common.carts)
 end
 
--- line is a line that the cart has, with another quantity, so that each write changes something.
+-- line is a line of the cart with another quantity: each write changes something.
 function common.line()
   local product = math.random(1, common.lines)
   return '"product_id":' .. product .. ',"name":"Product ' .. product
@@ -38,7 +38,7 @@ end
 
 local users = 0
 
--- newcomer is a user without a cart.
+-- newcomer returns a user without a cart.
 function common.newcomer()
   users = users + 1
   return common.run .. string.format("%02d%07d", id, users)

@@ -14,8 +14,10 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
 // What is optional is off by default.
@@ -23,7 +25,8 @@ func TestChartOptionsAreOff(t *testing.T) {
 	t.Parallel()
 	r := render(t, "")
 	n := len(all[*autoscalingv2.HorizontalPodAutoscaler](r)) + len(all[*networkingv1.NetworkPolicy](r)) +
-		len(all[*monitoringv1.ServiceMonitor](r)) + len(all[*monitoringv1.PrometheusRule](r))
+		len(all[*monitoringv1.ServiceMonitor](r)) + len(all[*monitoringv1.PrometheusRule](r)) +
+		len(all[*networkingv1.Ingress](r)) + len(all[*gatewayv1.HTTPRoute](r))
 	if n != 0 {
 		t.Errorf("%d optional objects", n)
 	}
@@ -189,7 +192,10 @@ func TestChartNetworkPolicy(t *testing.T) {
 			t.Parallel()
 			r := render(t, variants[name])
 			policy := only[*networkingv1.NetworkPolicy](t, r).Spec
-			selector := labels.SelectorFromSet(policy.PodSelector.MatchLabels)
+			selector, err := metav1.LabelSelectorAsSelector(&policy.PodSelector)
+			if err != nil {
+				t.Fatal(err)
+			}
 			pods := []map[string]string{
 				only[*appsv1.Deployment](t, r).Spec.Template.Labels, only[*batchv1.Job](t, r).Spec.Template.Labels,
 			}
@@ -198,13 +204,19 @@ func TestChartNetworkPolicy(t *testing.T) {
 					t.Errorf("does not apply to pods with %v", pod)
 				}
 			}
+			if selector.Matches(labels.Set(only[*corev1.Pod](t, r).Labels)) {
+				t.Error("keeps the pod of helm test from the Service")
+			}
 			types := []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress}
 			if diff := cmp.Diff(types, policy.PolicyTypes); diff != "" {
 				t.Errorf("types (-want +got):\n%s", diff)
 			}
 		})
 	}
+}
 
+func TestChartNetworkPolicyRules(t *testing.T) {
+	t.Parallel()
 	wide := only[*networkingv1.NetworkPolicy](t, render(t, variants["network policy"])).Spec
 	if len(wide.Ingress) != 1 || len(wide.Ingress[0].From) != 0 || portsOf(wide.Ingress[0].Ports) != "http grpc" {
 		t.Errorf("ingress = %+v, want REST and gRPC for everybody, and nothing else", wide.Ingress)
@@ -224,10 +236,12 @@ func TestChartNetworkPolicy(t *testing.T) {
 	if len(narrow.Egress[1].To) != 1 || len(narrow.Ingress) != 2 || portsOf(narrow.Ingress[1].Ports) != "admin" {
 		t.Errorf("policy = %+v, want one peer for the database, and the admin port for monitoring", narrow)
 	}
-	for _, rule := range narrow.Ingress {
-		if len(rule.From) != 1 {
-			t.Errorf("ports %s are open to %v, want one peer", portsOf(rule.Ports), rule.From)
-		}
+	test := labels.Set(only[*corev1.Pod](t, render(t, variants["narrow network policy"])).Labels)
+	if from := narrow.Ingress[0].From; len(from) != 2 || !labels.SelectorFromSet(from[1].PodSelector.MatchLabels).Matches(test) {
+		t.Errorf("REST and gRPC are open to %v, want one peer and the pod of helm test", from)
+	}
+	if from := narrow.Ingress[1].From; len(from) != 1 {
+		t.Errorf("the admin port is open to %v, want one peer", from)
 	}
 }
 

@@ -140,6 +140,9 @@ func TestChartSelectors(t *testing.T) {
 					t.Errorf("%s selects the migration's pods too", name)
 				}
 			}
+			if labels.SelectorFromSet(selector).Matches(labels.Set(only[*corev1.Pod](t, r).Labels)) {
+				t.Errorf("%s selects the pod of helm test too", name)
+			}
 		}
 	})
 }
@@ -205,16 +208,24 @@ func TestChartMigration(t *testing.T) {
 	}
 }
 
+// hookOf returns the hook of a kind, of which there must be exactly one.
+func hookOf(t *testing.T, r *rendered, kind string) *release.Hook {
+	t.Helper()
+	found := slices.DeleteFunc(slices.Clone(r.hooks), func(h *release.Hook) bool { return h.Kind != kind })
+	if len(found) != 1 {
+		t.Fatalf("%d hooks are a %s, want one", len(found), kind)
+	}
+	return found[0]
+}
+
 func checkMigrationHook(t *testing.T, r *rendered) {
 	t.Helper()
-	if len(r.hooks) != 1 || r.hooks[0].Kind != "Job" {
-		t.Fatalf("hooks = %v, want the Job only", r.hooks)
-	}
-	if diff := cmp.Diff([]release.HookEvent{release.HookPostInstall, release.HookPostUpgrade}, r.hooks[0].Events); diff != "" {
+	hook := hookOf(t, r, "Job")
+	if diff := cmp.Diff([]release.HookEvent{release.HookPostInstall, release.HookPostUpgrade}, hook.Events); diff != "" {
 		t.Errorf("the Job runs at (-want +got):\n%s", diff)
 	}
 	deleted := []release.HookDeletePolicy{release.HookBeforeHookCreation, release.HookSucceeded}
-	if diff := cmp.Diff(deleted, r.hooks[0].DeletePolicies); diff != "" {
+	if diff := cmp.Diff(deleted, hook.DeletePolicies); diff != "" {
 		t.Errorf("the Job is deleted at (-want +got):\n%s", diff)
 	}
 }
@@ -222,13 +233,14 @@ func checkMigrationHook(t *testing.T, r *rendered) {
 func TestChartPodSecurity(t *testing.T) {
 	t.Parallel()
 	eachVariant(t, func(t *testing.T, r *rendered) {
-		account := only[*corev1.ServiceAccount](t, r)
-		if account.AutomountServiceAccountToken == nil || *account.AutomountServiceAccountToken {
-			t.Error("the ServiceAccount's token is mounted")
+		for _, account := range all[*corev1.ServiceAccount](r) {
+			if account.AutomountServiceAccountToken == nil || *account.AutomountServiceAccountToken {
+				t.Error("the ServiceAccount's token is mounted")
+			}
 		}
-		for _, pod := range podSpecs(t, r) {
-			if pod.ServiceAccountName != account.Name {
-				t.Errorf("service account %q, want %q", pod.ServiceAccountName, account.Name)
+		for _, pod := range append(podSpecs(t, r), only[*corev1.Pod](t, r).Spec) {
+			if pod.AutomountServiceAccountToken == nil || *pod.AutomountServiceAccountToken {
+				t.Error("a pod mounts its account's token")
 			}
 			want := &corev1.PodSecurityContext{
 				RunAsNonRoot:   new(true),
@@ -238,11 +250,14 @@ func TestChartPodSecurity(t *testing.T) {
 				t.Errorf("pod (-want +got):\n%s", diff)
 			}
 		}
-		for _, c := range containers(t, r) {
+		for _, c := range append(containers(t, r), only[*corev1.Pod](t, r).Spec.Containers...) {
 			want := &corev1.SecurityContext{
 				AllowPrivilegeEscalation: new(false),
 				ReadOnlyRootFilesystem:   new(true),
 				Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+			}
+			if c.Name == "curl" { // whose image names its user
+				want.RunAsUser = new(int64(65532))
 			}
 			if diff := cmp.Diff(want, c.SecurityContext); diff != "" {
 				t.Errorf("container %s (-want +got):\n%s", c.Name, diff)
@@ -273,16 +288,32 @@ func TestChartMemory(t *testing.T) {
 	}
 }
 
+// The admin port has connections of its own and no TLS, so neither clients nor certificates make a probe fail.
 func TestChartProbes(t *testing.T) {
 	t.Parallel()
-	for name, scheme := range map[string]corev1.URIScheme{"defaults": "", "TLS": corev1.URISchemeHTTPS} {
-		server := only[*appsv1.Deployment](t, render(t, variants[name])).Spec.Template.Spec.Containers[0]
-		for path, probe := range map[string]*corev1.Probe{"/healthz": server.LivenessProbe, "/readyz": server.ReadinessProbe} {
-			want := &corev1.HTTPGetAction{Path: path, Port: intstr.FromString("http"), Scheme: scheme}
-			if probe == nil || !cmp.Equal(want, probe.HTTPGet) {
-				t.Errorf("%s: probe of %s = %+v, want %+v", name, path, probe, want)
+	eachVariant(t, func(t *testing.T, r *rendered) {
+		server := only[*appsv1.Deployment](t, r).Spec.Template.Spec.Containers[0]
+		for name, tt := range map[string]struct {
+			probe *corev1.Probe
+			path  string
+		}{
+			"startup": {server.StartupProbe, "/healthz"}, "liveness": {server.LivenessProbe, "/healthz"},
+			"readiness": {server.ReadinessProbe, "/readyz"},
+		} {
+			want := &corev1.HTTPGetAction{Path: tt.path, Port: intstr.FromString("admin")}
+			if tt.probe == nil || !cmp.Equal(want, tt.probe.HTTPGet) {
+				t.Errorf("%s probe = %+v, want %+v", name, tt.probe, want)
 			}
 		}
+	})
+
+	set := "startupProbe.failureThreshold=7,livenessProbe.initialDelaySeconds=8,readinessProbe.periodSeconds=9"
+	server := only[*appsv1.Deployment](t, render(t, set)).Spec.Template.Spec.Containers[0]
+	got := []int32{
+		server.StartupProbe.FailureThreshold, server.LivenessProbe.InitialDelaySeconds, server.ReadinessProbe.PeriodSeconds,
+	}
+	if diff := cmp.Diff([]int32{7, 8, 9}, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", set, diff)
 	}
 }
 

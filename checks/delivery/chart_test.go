@@ -16,12 +16,16 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/kubernetes/scheme"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
 const (
 	root  = "../.."
 	chart = root + "/helm"
 )
+
+// jwt is AUTH_MODE=jwt with all that it needs but the keys.
+const jwt = "config.AUTH_MODE=jwt,config.AUTH_JWT_ISSUER=shop,config.AUTH_JWT_AUDIENCE=cart"
 
 // variants are sets of values, each as `helm --set` takes it.
 var variants = map[string]string{
@@ -38,8 +42,14 @@ var variants = map[string]string{
 	"two roles":           "database.migrationSecret.name=shop-owner",
 	"tokens":              "config.AUTH_MODE=token,auth.tokensSecret.name=shop-tokens",
 	"TLS":                 "tls.secretName=shop-tls,tls.clientCASecretName=shop-ca",
-	"traces":              "otel.OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318",
-	"autoscaling":         "autoscaling.enabled=true",
+	"users":               jwt + ",config.AUTH_JWKS=https://shop.example/jwks.json",
+	"files": jwt + ",config.AUTH_JWKS=/etc/jwks/keys.json,extraVolumes[0].name=jwks,extraVolumes[0].configMap.name=shop-jwks," +
+		"extraVolumeMounts[0].name=jwks,extraVolumeMounts[0].mountPath=/etc/jwks,extraVolumeMounts[0].readOnly=true",
+	"digest":          "image.digest=sha256:" + strings.Repeat("0a", 32),
+	"own account":     "serviceAccount.create=false,serviceAccount.name=shop",
+	"default account": "serviceAccount.create=false",
+	"traces":          "otel.OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318",
+	"autoscaling":     "autoscaling.enabled=true",
 	"monitoring": "monitoring.serviceMonitor.enabled=true,monitoring.serviceMonitor.labels.release=prom," +
 		"monitoring.prometheusRule.enabled=true,monitoring.prometheusRule.labels.release=prom",
 	"network policy": "networkPolicy.enabled=true",
@@ -62,50 +72,83 @@ type rendered struct {
 
 func TestChartLint(t *testing.T) {
 	t.Parallel()
-	for name, set := range variants {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			result := action.NewLint().Run([]string{chart}, values(t, set))
-			if result.TotalChartsLinted != 1 {
-				t.Errorf("charts linted = %d, want 1", result.TotalChartsLinted)
+	lint := func(t *testing.T, vals map[string]any) {
+		t.Parallel()
+		result := action.NewLint().Run([]string{chart}, vals)
+		if result.TotalChartsLinted != 1 {
+			t.Errorf("charts linted = %d, want 1", result.TotalChartsLinted)
+		}
+		for _, err := range result.Errors {
+			t.Error(err)
+		}
+		for _, m := range result.Messages {
+			if m.Severity >= support.WarningSev {
+				t.Error(m)
 			}
-			for _, err := range result.Errors {
-				t.Error(err)
-			}
-			for _, m := range result.Messages {
-				if m.Severity >= support.WarningSev {
-					t.Error(m)
-				}
-			}
-		})
+		}
 	}
+	for name, set := range variants {
+		t.Run(name, func(t *testing.T) { lint(t, values(t, set)) })
+	}
+	t.Run("everything", func(t *testing.T) { lint(t, everything(t)) })
+}
+
+// badValues are values that could not work, each with what the error must say.
+var badValues = map[string]struct{ set, want string }{
+	"no database": {
+		"database.existingSecret.name=",
+		"sellio-cart needs a database: set database.url or database.existingSecret.name",
+	},
+	"no database, no migrations": {
+		"database.existingSecret.name=,migration.enabled=false",
+		"sellio-cart needs a database: set database.url or database.existingSecret.name",
+	},
+	"not PostgreSQL":            {"database.url=mysql://shop:s3cret@db/cart", "database.url must start with postgresql://"},
+	"unknown value":             {"databse.url=postgresql://db", "databse"},
+	"unknown setting":           {"config.LOG_LEVL=debug", "LOG_LEVL"},
+	"bad log level":             {"config.LOG_LEVEL=loud", "LOG_LEVEL"},
+	"bad duration":              {"config.REQUEST_TIMEOUT=5", "REQUEST_TIMEOUT"},
+	"setting of the chart":      {"config.HTTP_PORT=9000", "HTTP_PORT"},
+	"password as setting":       {"config.DATABASE_URL=postgresql://db", "DATABASE_URL"},
+	"token mode without tokens": {"config.AUTH_MODE=token", "set auth.tokensSecret.name"},
+	"tokens without a mode":     {"auth.tokensSecret.name=tokens", "set config.AUTH_MODE"},
+	"client CA without TLS":     {"tls.clientCASecretName=ca", "/tls/secretName"},
+	"not of OpenTelemetry":      {"otel.LOG_LEVEL=debug", "LOG_LEVEL"},
+	"jwt mode without settings": {
+		"config.AUTH_MODE=jwt",
+		"config.AUTH_MODE is jwt: set config.AUTH_JWT_ISSUER, config.AUTH_JWT_AUDIENCE, config.AUTH_JWKS",
+	},
+	"jwt mode without keys": {
+		"config.AUTH_MODE=jwt,config.AUTH_JWT_ISSUER=shop,config.AUTH_JWT_AUDIENCE=cart", "jwt: set config.AUTH_JWKS",
+	},
+	"issuer without a mode": {"config.AUTH_JWT_ISSUER=shop", "config.AUTH_JWT_ISSUER is set: set config.AUTH_MODE"},
+	"keys in a file that is not mounted": {
+		jwt + ",config.AUTH_JWKS=/etc/jwks/keys.json,extraVolumeMounts[0].name=jwks,extraVolumeMounts[0].mountPath=/etc/jwk",
+		"config.AUTH_JWKS is /etc/jwks/keys.json: mount that file",
+	},
+	"keys in nothing":          {jwt + ",config.AUTH_JWKS=ftp://shop/keys", "config.AUTH_JWKS is ftp://shop/keys"},
+	"blank in APP_ENV":         {"config.APP_ENV=my prod", "/config/APP_ENV"},
+	"too long a shutdown":      {"shutdown.timeoutSeconds=601", "/shutdown/timeoutSeconds"},
+	"database in extraEnv":     {"extraEnv[0].name=DATABASE_URL", "extraEnv sets DATABASE_URL"},
+	"port in extraEnv":         {"extraEnv[0].name=ADMIN_PORT", "extraEnv sets ADMIN_PORT"},
+	"admin port on loopback":   {"extraEnv[0].name=ADMIN_ADDRESS", "extraEnv sets ADMIN_ADDRESS"},
+	"mode in extraEnv":         {"extraEnv[0].name=AUTH_MODE", "extraEnv sets AUTH_MODE"},
+	"selector in podLabels":    {`podLabels.app\.kubernetes\.io/component=x`, "podLabels sets app.kubernetes.io/component"},
+	"name in podLabels":        {`podLabels.app\.kubernetes\.io/name=x`, "podLabels sets app.kubernetes.io/name"},
+	"no digest":                {"image.digest=latest", "/image/digest"},
+	"handler of a probe":       {"livenessProbe.httpGet.port=http", "httpGet"},
+	"Ingress without hosts":    {"ingress.enabled=true", "/ingress/hosts"},
+	"HTTPRoute without parent": {"httpRoute.enabled=true", "/httpRoute/parentRefs"},
+	"least above most":         {"autoscaling.enabled=true,autoscaling.minReplicas=9", "autoscaling.minReplicas is larger"},
+	"nothing to scale by": {
+		"autoscaling.enabled=true,resources.requests.cpu=null,resources.limits.cpu=null", "set resources.requests.cpu",
+	},
+	"headless NodePort": {"service.grpc.headless=true,service.grpc.type=NodePort", "/service/grpc/type"},
 }
 
 func TestChartRefusesBadValues(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct{ set, want string }{
-		"no database": {
-			"database.existingSecret.name=",
-			"sellio-cart needs a database: set database.url or database.existingSecret.name",
-		},
-		"no database, no migrations": {
-			"database.existingSecret.name=,migration.enabled=false",
-			"sellio-cart needs a database: set database.url or database.existingSecret.name",
-		},
-		"not PostgreSQL":            {"database.url=mysql://shop:s3cret@db/cart", "database.url must start with postgresql://"},
-		"unknown value":             {"databse.url=postgresql://db", "databse"},
-		"unknown setting":           {"config.LOG_LEVL=debug", "LOG_LEVL"},
-		"bad log level":             {"config.LOG_LEVEL=loud", "LOG_LEVEL"},
-		"bad duration":              {"config.REQUEST_TIMEOUT=5", "REQUEST_TIMEOUT"},
-		"setting of the chart":      {"config.HTTP_PORT=9000", "HTTP_PORT"},
-		"password as setting":       {"config.DATABASE_URL=postgresql://db", "DATABASE_URL"},
-		"token mode without tokens": {"config.AUTH_MODE=token", "set auth.tokensSecret.name"},
-		"tokens without a mode":     {"auth.tokensSecret.name=tokens", "set config.AUTH_MODE"},
-		"client CA without TLS":     {"tls.clientCASecretName=ca", "/tls/secretName"},
-		"not of OpenTelemetry":      {"otel.LOG_LEVEL=debug", "LOG_LEVEL"},
-		"headless NodePort":         {"service.grpc.headless=true,service.grpc.type=NodePort", "/service/grpc/type"},
-	}
-	for name, tt := range tests {
+	for name, tt := range badValues {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := install(t, values(t, tt.set))
@@ -131,6 +174,10 @@ func eachVariant(t *testing.T, check func(t *testing.T, r *rendered)) {
 			check(t, render(t, set))
 		})
 	}
+	t.Run("everything", func(t *testing.T) {
+		t.Parallel()
+		check(t, renderValues(t, everything(t)))
+	})
 }
 
 // render renders the chart with values in the form that `helm --set` takes.
@@ -148,7 +195,7 @@ func renderValues(t *testing.T, vals map[string]any) *rendered {
 	}
 	r := &rendered{hooks: rel.Hooks}
 	known := runtime.NewScheme()
-	if err := errors.Join(scheme.AddToScheme(known), monitoringv1.AddToScheme(known)); err != nil {
+	if err := errors.Join(scheme.AddToScheme(known), monitoringv1.AddToScheme(known), gatewayv1.Install(known)); err != nil {
 		t.Fatal(err)
 	}
 	strict := serializer.NewCodecFactory(known, serializer.EnableStrict).UniversalDeserializer()

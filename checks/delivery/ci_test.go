@@ -33,7 +33,13 @@ type job struct {
 	RunsOn         string `yaml:"runs-on"`
 	TimeoutMinutes int    `yaml:"timeout-minutes"`
 	Permissions    map[string]string
+	Strategy       strategy
 	Steps          []step
+}
+
+type strategy struct {
+	FailFast bool `yaml:"fail-fast"`
+	Matrix   map[string][]string
 }
 
 type step struct {
@@ -101,6 +107,7 @@ func TestWorkflowSteps(t *testing.T) {
 	})
 }
 
+// The workflow runs what make check does, with lint in a job of its own, which is the first to fail.
 func TestWorkflowRunsMakeCheck(t *testing.T) {
 	t.Parallel()
 	w := readWorkflow(t, "ci.yml")
@@ -109,11 +116,48 @@ func TestWorkflowRunsMakeCheck(t *testing.T) {
 			t.Errorf("does not run on %s", event)
 		}
 	}
-	for name, command := range map[string]string{"check": "make check", "vulnerabilities": "make vulncheck"} {
+	commands := map[string]string{
+		"lint": "make lint", "check": "make verify", "postgres": `make test-postgres VERSIONS="$VERSION"`, "vulnerabilities": "make vulncheck",
+	}
+	for name, command := range commands {
 		if !slices.ContainsFunc(w.Jobs[name].Steps, func(s step) bool { return s.Run == command }) {
 			t.Errorf("job %s does not run %s", name, command)
 		}
+		if w.Jobs[name].Needs != "" {
+			t.Errorf("job %s waits for %s", name, w.Jobs[name].Needs)
+		}
 	}
+	if !slices.Equal(makeLine(t, "check: "), []string{"lint", "verify"}) {
+		t.Error("make check is not lint and then verify, as the workflow and .ci/run have it")
+	}
+	if script := string(readFile(t, ".ci/run")); !strings.HasSuffix(script, "\nmake lint\nmake verify\n") {
+		t.Errorf(".ci/run is not make lint and make verify:\n%s", script)
+	}
+}
+
+// The workflow tests on the versions that make test-postgres does, to the end also when one fails.
+func TestWorkflowRunsOnEachPostgreSQL(t *testing.T) {
+	t.Parallel()
+	job := readWorkflow(t, "ci.yml").Jobs["postgres"]
+	if diff := cmp.Diff(makeLine(t, "test-postgres: VERSIONS = "), job.Strategy.Matrix["version"]); diff != "" || job.Strategy.FailFast {
+		t.Errorf("fail-fast %v, versions (-make +workflow):\n%s", job.Strategy.FailFast, diff)
+	}
+	if !slices.ContainsFunc(job.Steps, func(s step) bool { return s.Env["VERSION"] == "${{ matrix.version }}" }) {
+		t.Error("no step gets the version of the matrix")
+	}
+}
+
+// makeLine returns the words that follow what a line of the Makefile begins with, up to a comment.
+func makeLine(t *testing.T, prefix string) []string {
+	t.Helper()
+	for line := range strings.Lines(string(readFile(t, "Makefile"))) {
+		if rest, ok := strings.CutPrefix(line, prefix); ok {
+			words, _, _ := strings.Cut(rest, "#")
+			return strings.Fields(words)
+		}
+	}
+	t.Fatalf("the Makefile has no line %q", prefix)
+	return nil
 }
 
 // Only the job that publishes may write, and only what it publishes.
@@ -186,15 +230,18 @@ func TestRelease(t *testing.T) {
 // setup-go lets no module download a newer Go than the one it installed.
 func TestWorkflowHasTheNewestGo(t *testing.T) {
 	t.Parallel()
-	var installed string
-	for _, step := range readWorkflow(t, "ci.yml").Jobs["check"].Steps {
-		if file, ok := step.With["go-version-file"].(string); ok {
-			installed = goVersion(t, file)
-		}
-	}
-	for _, dir := range modules(t) {
-		if asked := goVersion(t, path.Join(dir, "go.mod")); version.Compare("go"+installed, "go"+asked) < 0 {
-			t.Errorf("the workflow installs go %q, module %s asks for %s", installed, dir, asked)
+	for name, job := range readWorkflow(t, "ci.yml").Jobs {
+		for _, step := range job.Steps {
+			if !strings.HasPrefix(step.Uses, "actions/setup-go@") {
+				continue
+			}
+			file, _ := step.With["go-version-file"].(string)
+			installed := goVersion(t, file)
+			for _, dir := range modules(t) {
+				if asked := goVersion(t, path.Join(dir, "go.mod")); version.Compare("go"+installed, "go"+asked) < 0 {
+					t.Errorf("job %s installs go %q, module %s asks for %s", name, installed, dir, asked)
+				}
+			}
 		}
 	}
 }

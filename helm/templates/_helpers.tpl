@@ -8,7 +8,7 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* What tells this release from others. Selectors add a component, or they would catch the Job's pods. */ -}}
+{{- /* Labels that identify the release. Selectors add a component, so that they do not match the Job's pods. */ -}}
 {{- define "sellio-cart.instanceLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -26,14 +26,36 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
+{{- /* Labels of every pod; each template adds the component. */ -}}
+{{- define "sellio-cart.podLabels" -}}
+{{ include "sellio-cart.labels" . }}
+{{- with .Values.podLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "sellio-cart.serviceAccountName" -}}
+{{- $default := ternary (include "sellio-cart.fullname" .) "default" .Values.serviceAccount.create -}}
+{{- .Values.serviceAccount.name | default $default -}}
+{{- end -}}
+
+{{- /* The part of the image's reference after the repository. */ -}}
+{{- define "sellio-cart.imageVersion" -}}
+{{- with .Values.image.digest -}}
+@{{ . }}
+{{- else -}}
+:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
 {{- define "sellio-cart.databaseSecretName" -}}
 {{- printf "%s-database" (include "sellio-cart.fullname" .) -}}
 {{- end -}}
 
-{{- /* Where DATABASE_URL is read from: the one place that says so, for the server and the migrations. */ -}}
+{{- /* The Secret key that holds DATABASE_URL. */ -}}
 {{- define "sellio-cart.databaseKeyRef" -}}
 {{- if .Values.database.url -}}
-{{- /* Not in values.schema.json, whose errors print the value and with it the password. */ -}}
+{{- /* Not checked in values.schema.json: its errors would print the password. */ -}}
 {{- if not (regexMatch "^postgres(ql)?([+]asyncpg)?://" .Values.database.url) -}}
 {{- fail "database.url must start with postgresql://" -}}
 {{- end -}}
@@ -47,7 +69,7 @@ key: {{ .Values.database.existingSecret.key }}
 {{- end -}}
 {{- end -}}
 
-{{- /* Where migrations read DATABASE_URL from. */ -}}
+{{- /* The Secret key that holds DATABASE_URL for migrations. */ -}}
 {{- define "sellio-cart.migrationKeyRef" -}}
 {{- with .Values.database.migrationSecret -}}
 {{- if .name -}}
@@ -59,7 +81,7 @@ key: {{ .key }}
 {{- end -}}
 {{- end -}}
 
-{{- /* The secrets that are files in /etc/sellio-cart. */ -}}
+{{- /* Sources of the files in /etc/sellio-cart. */ -}}
 {{- define "sellio-cart.secretFiles" -}}
 {{- if .Values.auth.tokensSecret.name }}
 - secret:
@@ -86,28 +108,24 @@ key: {{ .key }}
 {{- end }}
 {{- end -}}
 
-{{- /* What the pods of the server and of the migration have in common. */ -}}
-{{- define "sellio-cart.podSpec" -}}
-serviceAccountName: {{ include "sellio-cart.fullname" . }}
+{{- /* The common part of all pods, including that of `helm test`. */ -}}
+{{- define "sellio-cart.podBase" -}}
+serviceAccountName: {{ include "sellio-cart.serviceAccountName" . }}
 automountServiceAccountToken: false
-# A Service called "http" in the namespace would otherwise set HTTP_PORT.
+# Otherwise a Service called "http" in the namespace would set HTTP_PORT.
 enableServiceLinks: false
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
 securityContext:
-  # The image's user is a number, so the kubelet can check this.
+  # The kubelet can check this, because the image's user is numeric.
   runAsNonRoot: true
   seccompProfile:
     type: RuntimeDefault
-{{- with include "sellio-cart.secretFiles" . | trim }}
-volumes:
-  - name: secrets
-    projected:
-      sources:
-        {{- . | nindent 8 }}
-{{- end }}
 {{- with .Values.nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
@@ -118,11 +136,36 @@ tolerations:
 {{- end }}
 {{- end -}}
 
-{{- /* What every container of sellio-cart has, whichever subcommand it runs. Takes the chart's root, and keyRef: where
-       DATABASE_URL is read from. */ -}}
+{{- /* The common part of the server's and the migration's pods. */ -}}
+{{- define "sellio-cart.podSpec" -}}
+{{- include "sellio-cart.podBase" . }}
+{{- $secrets := include "sellio-cart.secretFiles" . | trim }}
+{{- if or $secrets .Values.extraVolumes }}
+volumes:
+  {{- with $secrets }}
+  - name: secrets
+    projected:
+      sources:
+        {{- . | nindent 8 }}
+  {{- end }}
+  {{- with .Values.extraVolumes }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "sellio-cart.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{- /* The common part of every container that runs sellio-cart. Takes the chart's root, and in keyRef the Secret key that
+       holds DATABASE_URL. */ -}}
 {{- define "sellio-cart.container" -}}
 {{- $values := .root.Values -}}
-image: {{ printf "%s:%s" $values.image.repository ($values.image.tag | default .root.Chart.AppVersion) | quote }}
+image: {{ printf "%s%s" $values.image.repository (include "sellio-cart.imageVersion" .root) | quote }}
 imagePullPolicy: {{ $values.image.pullPolicy }}
 envFrom:
   - configMapRef:
@@ -134,18 +177,24 @@ env:
         {{- .keyRef | nindent 8 }}
   - name: GOMEMLIMIT
     value: {{ $values.goMemLimit }}
+  {{- with $values.extraEnv }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 resources:
   {{- toYaml $values.resources | nindent 2 }}
 securityContext:
-  allowPrivilegeEscalation: false
-  readOnlyRootFilesystem: true
-  capabilities:
-    drop: [ALL]
-{{- if include "sellio-cart.secretFiles" .root | trim }}
+  {{- include "sellio-cart.containerSecurity" .root | nindent 2 }}
+{{- $secrets := include "sellio-cart.secretFiles" .root | trim }}
+{{- if or $secrets $values.extraVolumeMounts }}
 volumeMounts:
+  {{- if $secrets }}
   - name: secrets
     mountPath: /etc/sellio-cart
     readOnly: true
+  {{- end }}
+  {{- with $values.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end }}
 {{- end -}}
 

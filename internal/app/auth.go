@@ -7,7 +7,6 @@ import (
 
 	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
-	"github.com/sellio/sellio-cart/internal/commit"
 	"github.com/sellio/sellio-cart/internal/config"
 )
 
@@ -35,7 +34,7 @@ func newAuthenticator(ctx context.Context, cfg config.Config, log *slog.Logger) 
 }
 
 // guard keeps callers who are told apart away from the carts of others.
-func guard(carts *commit.Service, who *auth.Authenticator) cart.Service {
+func guard(carts cart.Service, who *auth.Authenticator) cart.Service {
 	if who == nil {
 		return carts
 	}

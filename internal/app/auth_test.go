@@ -201,7 +201,11 @@ func (s *shop) checkREST(p party, r restRequest, o target, theirs bool) {
 	switch {
 	case p.refused:
 		a.problem(http.StatusUnauthorized)
-		if got := a.header.Get("WWW-Authenticate"); got != "Bearer" {
+		want := "Bearer"
+		if strings.Contains(fmt.Sprint(p.header), "Bearer") {
+			want = `Bearer error="invalid_token"`
+		}
+		if got := a.header.Get("WWW-Authenticate"); got != want {
 			s.Errorf("%s: WWW-Authenticate %q", a.request, got)
 		}
 	case theirs:

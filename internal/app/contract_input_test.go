@@ -62,12 +62,12 @@ var (
 		`5`, `4.9`, `""`, `"\u0000"`, "\"\xff\"", "\"a\xc3(\"", `"` + strings.Repeat("x", 60_000) + `"`,
 	})
 	noWhole = slices.Concat(neverRight, []string{
-		`"1"`, `""`, `"٣"`, `1.5`, `1e3`, `1e400`, `9223372036854775808`, `-9223372036854775809`, strings.Repeat("9", 400),
+		`"1.5"`, `""`, `"٣"`, `1.5`, `1e-1`, `1e400`, `"1e1000000000"`, `9223372036854775808`, `-9223372036854775809`, strings.Repeat("9", 400),
 	})
 	noOptionalID = slices.Concat(noWhole, []string{`0`, `-1`, `-9223372036854775808`})
 	noID         = slices.Concat(noOptionalID, []string{`null`})
 	noQuantity   = slices.Concat(noID, []string{`1000001`, `2147483648`, `9223372036854775807`})
-	noName       = slices.Concat(noText, []string{`null`, `"a\u0000b"`, `"` + strings.Repeat("é", 256) + `"`})
+	noName       = slices.Concat(noText, []string{`null`, `"a\u0000b"`, `"a\ud83d"`, `"` + strings.Repeat("é", 256) + `"`})
 	noCookie     = slices.Concat(noText, []string{
 		`" "`, `"a b"`, `"a;b"`, `"a,b"`, `"\""`, `"\\"`, `"é"`, `"a\n"`, `"a\u007f"`, `"` + strings.Repeat("x", 256) + `"`,
 	})
@@ -111,11 +111,19 @@ func (w wrong) forms() []form {
 		{
 			"POST", "/api/v1/carts/by-ids", map[string]string{"ids": `[1]`},
 			map[string][]string{"ids": {
-				`null`, `1`, `"1"`, `{}`, `true`, `[0]`, `[-1]`, `[1, null]`, `[1.5]`, `["1"]`, `[[1]]`, `[9223372036854775808]`,
-				"[1" + strings.Repeat(",1", 200) + "]", "[1" + strings.Repeat(",1", 9_999) + "]",
+				`null`, `1`, `"1"`, `{}`, `true`, `[0]`, `[-1]`, `[1, null]`, `[1.5]`, `["x"]`, `[[1]]`, `[9223372036854775808]`, manyIDs(1001),
 			}}, nil,
 		},
 	}
+}
+
+// manyIDs writes a list of n ids, each of them twice.
+func manyIDs(n int) string {
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("%[1]d, %[1]d", i+1)
+	}
+	return "[" + strings.Join(ids, ", ") + "]"
 }
 
 // object writes a JSON object.
@@ -160,7 +168,7 @@ func (w wrong) severalFields() {
 		{"POST", "/api/v1/cart/0/item", `{"product_id": null, "name": "x", "price": "1", "quantity": 1}`, []string{"cart_id", "product_id"}},
 		{"PUT", "/api/v1/cart/x/item/y/quantity", `{"quantity": "many"}`, []string{"cart_id", "product_id", "quantity"}},
 		{"PUT", "/api/v1/cart/-9/status", `{"status": "LOCKED"}`, []string{"cart_id", "status"}},
-		{"DELETE", "/api/v1/cart/0/item/0", "", []string{"cart_id", "product_id"}},
+		{"DELETE", "/api/v1/cart/0/item/1.0", "", []string{"cart_id", "product_id"}},
 		{"GET", "/api/v1/cart/active?user_id=x", "", []string{"company_id", "user_id"}},
 		{
 			"GET", "/api/v1/carts/by-user?user_id=a&company_id=0&status=5&limit=201&offset=-1", "",
@@ -216,7 +224,7 @@ func (w wrong) large() {
 func (w wrong) parameters() {
 	cart := fmt.Sprintf("/api/v1/cart/%d", w.active)
 	ids := []string{
-		"0", "-1", "abc", "1.0", "1e3", "--1", "0x1", "%20", "%D9%A3", "NaN", "null", "%00", "%ff", "1%2f2", "9223372036854775808",
+		"0", "-1", "abc", "1.5", "1e19", "--1", "0x1", "%20", "%D9%A3", "NaN", "null", "%00", "%ff", "1%2f2", "9223372036854775808",
 		strings.Repeat("9", 500),
 	}
 	for _, id := range ids {
@@ -235,6 +243,9 @@ func (w wrong) parameters() {
 			{"GET", "/api/v1/carts/by-user?user_id=1&status=" + id, "", "status"},
 			{"GET", "/api/v1/carts/by-user?user_id=1&limit=" + id, "", "limit"},
 		} {
+			if r.field == "product_id" && (id == "0" || id == "-1") {
+				continue // lines of old carts may have any number
+			}
 			w.send(r.method, r.path, r.body).faults(r.field)
 		}
 	}
@@ -309,7 +320,6 @@ func (w wrong) messages() {
 		owner    = map[string][]any{"company_id": ids, "user_id": optional, "cookie": cookies}
 		statuses = []any{cartv1.CartStatus(0), cartv1.CartStatus(5), cartv1.CartStatus(-1), cartv1.CartStatus(65537)}
 		toCart   = map[string][]any{"cart_id": ids}
-		ofLine   = map[string][]any{"cart_id": ids, "product_id": ids}
 	)
 	for _, r := range []struct {
 		right proto.Message
@@ -324,9 +334,9 @@ func (w wrong) messages() {
 		{&cartv1.UpsertItemRequest{CartId: w.active, ProductId: 1, Name: "x", Price: "1", Quantity: 1}, []map[string][]any{toCart, line}},
 		{
 			&cartv1.UpdateQtyRequest{CartId: w.active, ProductId: 1, Quantity: 1},
-			[]map[string][]any{ofLine, {"quantity": {int32(1_000_001), int32(math.MaxInt32)}}},
+			[]map[string][]any{toCart, {"quantity": {int32(1_000_001), int32(math.MaxInt32)}}},
 		},
-		{&cartv1.RemoveItemRequest{CartId: w.active, ProductId: 1}, []map[string][]any{ofLine}},
+		{&cartv1.RemoveItemRequest{CartId: w.active, ProductId: 1}, []map[string][]any{toCart}},
 		{&cartv1.ChangeStatusRequest{CartId: w.active, Status: cartv1.CartStatus_LOCKED}, []map[string][]any{toCart, {"status": statuses}}},
 		{&cartv1.GetCartRequest{CartId: w.active}, []map[string][]any{toCart}},
 		{&cartv1.ListByUserRequest{UserId: w.user}, []map[string][]any{{
@@ -353,8 +363,8 @@ func (w wrong) messages() {
 		"ids": {
 			&cartv1.ListByIdsRequest{Ids: []int64{w.active, 0}},
 			&cartv1.ListByIdsRequest{Ids: []int64{-1}},
-			&cartv1.ListByIdsRequest{Ids: make([]int64, 201)},
-			&cartv1.ListByIdsRequest{Ids: slices.Repeat([]int64{w.active}, 10_000)},
+			&cartv1.ListByIdsRequest{Ids: make([]int64, 2)},
+			&cartv1.ListByIdsRequest{Ids: differentIDs(1001)},
 		},
 	} {
 		for _, req := range requests {

@@ -37,7 +37,7 @@ func (s *service) serveRPC(ctx context.Context, carts cart.Service) (addr string
 	server := rpc.New(carts, rpc.Options{
 		Logger: s.log, RequestTimeout: s.cfg.RequestTimeout,
 		ClientTimeout: s.cfg.ClientTimeout, IdleTimeout: s.cfg.IdleTimeout, MaxRequests: s.cfg.MaxConnections,
-		Limit: s.limit, TLS: secure, Auth: s.who,
+		TLS: secure, Auth: s.who,
 		ServerOptions: append(s.tracing.ServerOptions(),
 			grpc.ChainUnaryInterceptor(s.metrics.Unary(cartv1.CartService_ServiceDesc))),
 	})
@@ -52,21 +52,16 @@ func (s *service) serveRPC(ctx context.Context, carts cart.Service) (addr string
 }
 
 func (s *service) serveREST(ctx context.Context, carts cart.Service) (addr string, err error) {
-	mux := http.NewServeMux()
-	if s.cfg.DocsEnabled {
-		docs, err := docsui.Handler(api.OpenAPI)
-		if err != nil {
-			return "", err
-		}
-		for _, path := range []string{"/docs", "/docs/", "/redoc", "/openapi.json"} {
-			mux.Handle(path, docs)
-		}
-	}
-	mux.Handle("/", rest.New(carts, rest.Options{
+	handler := rest.New(carts, rest.Options{
 		Logger: s.log, SecureCookie: !s.cfg.Local(), RequestTimeout: s.cfg.RequestTimeout, Version: s.version,
 		Ready: s.ready.Err, MaxRequests: s.cfg.MaxConnections,
-		Auth: s.who, Limit: s.limit, TrustedProxies: s.cfg.TrustedProxies, Origins: s.cfg.CORSOrigins,
-	}))
+		Auth: s.who, TrustedProxies: s.cfg.TrustedProxies, Origins: s.cfg.CORSOrigins,
+	})
+	if s.cfg.DocsEnabled {
+		if handler, err = docsui.Handler(api.OpenAPI, handler); err != nil {
+			return "", err
+		}
+	}
 	secure, err := s.tlsConfig("", "h2", "http/1.1")
 	if err != nil {
 		return "", err
@@ -76,14 +71,14 @@ func (s *service) serveREST(ctx context.Context, carts cart.Service) (addr strin
 		return "", err
 	}
 	server := &http.Server{
-		Handler:           requestid.HTTP(s.tracing.HTTP(s.metrics.HTTP(mux, rest.Operation), rest.Operation)),
+		Handler:           requestid.HTTP(s.tracing.HTTP(s.metrics.HTTP(handler, rest.Operation), rest.Operation)),
 		TLSConfig:         secure,
 		ReadHeaderTimeout: s.cfg.ClientTimeout,
-		// Both run on while a request is being handled. ReadTimeout begins with the headers, WriteTimeout after them.
-		ReadTimeout:    s.cfg.ClientTimeout + s.cfg.RequestTimeout,
+		ReadTimeout:       s.cfg.ClientTimeout, // for headers and body; over HTTP/2 it begins after the headers
+		// It begins after the headers, and runs on while the body comes and the request is being handled.
 		WriteTimeout:   2*s.cfg.ClientTimeout + s.cfg.RequestTimeout,
 		IdleTimeout:    s.cfg.IdleTimeout,
-		MaxHeaderBytes: 32 << 10,
+		MaxHeaderBytes: rest.MaxHeaderBytes,
 		ConnState:      ln.ConnState,
 		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}

@@ -35,9 +35,15 @@ does the work and the others wait.`,
 			if err != nil {
 				return err
 			}
+			if c.use == "down" {
+				if err := refuseBridged(cmd.Context(), cfg); err != nil {
+					return err
+				}
+			}
 			return withMigrator(cmd.Context(), cfg, c.do)
 		}})
 	}
+	cmd.AddCommand(a.bridgeCommand())
 	return cmd
 }
 

@@ -94,6 +94,7 @@ func TestRoles(t *testing.T) {
 			serveAll(t, service)
 			checkRights(t, admin)
 			checkRefusals(t, service)
+			checkBridge(t, owner, service)
 		})
 	}
 }

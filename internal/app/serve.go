@@ -84,8 +84,7 @@ type service struct {
 	metrics *telemetry.Metrics
 	ready   *readiness.Checker
 
-	who   *auth.Authenticator // nil: every caller is trusted
-	limit *ratelimit.Limiter
+	who *auth.Authenticator // nil: every caller is trusted
 }
 
 // start starts all parts. Where one fails it stops the others.
@@ -102,9 +101,6 @@ func start(ctx context.Context, version string, cfg config.Config, log *slog.Log
 		}
 	}()
 	if s.who, err = newAuthenticator(ctx, cfg, log); err != nil {
-		return nil, err
-	}
-	if s.limit, err = ratelimit.New(cfg.CreateRate, cfg.CreateBurst); err != nil {
 		return nil, err
 	}
 	if s.tracing, err = telemetry.StartTracing(ctx, version, log); err != nil {
@@ -126,7 +122,11 @@ func start(ctx context.Context, version string, cfg config.Config, log *slog.Log
 	})
 	s.closers = append(s.closers, carts.Close)
 	s.metrics.WatchQueues(carts.Waiting)
-	guarded := guard(carts, s.who)
+	bounded, err := limit(carts, cfg)
+	if err != nil {
+		return nil, err
+	}
+	guarded := guard(bounded, s.who)
 	rpcAddr, err := s.serveRPC(ctx, guarded)
 	if err != nil {
 		return nil, err
@@ -146,6 +146,14 @@ func start(ctx context.Context, version string, cfg config.Config, log *slog.Log
 	log.Info("Sellio Cart is ready.", "version", version, "database", cfg.DatabaseURL,
 		"rest", url, "docs", docs, "grpc", rpcAddr, "admin", "http://"+adminAddr)
 	return s, nil
+}
+
+// limit bounds how fast a caller creates carts, where CREATE_RATE says so.
+func limit(carts cart.Service, cfg config.Config) (cart.Service, error) {
+	if cfg.CreateRate == 0 {
+		return carts, nil
+	}
+	return ratelimit.New(carts, cfg.CreateRate, cfg.CreateBurst)
 }
 
 // checkFiles warns where the process may not have as many files open as its connections can take. Once they run out, new
@@ -204,5 +212,8 @@ func (s *service) openStore(ctx context.Context) (cart.Store, error) {
 		return nil, fmt.Errorf("open %v: %w", cfg.DatabaseURL, err)
 	}
 	s.metrics.WatchPool(store.Stat)
+	if err := warnOfBridge(ctx, store, s.log); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %v: %w", cfg.DatabaseURL, err), store.Close())
+	}
 	return store, nil
 }

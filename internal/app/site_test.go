@@ -2,6 +2,7 @@ package app
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -42,8 +43,14 @@ func TestPagesOfOtherSites(t *testing.T) {
 				}
 			}
 			marked := []string{"Origin", tt.origin, "Sec-Fetch-Site", "cross-site"}
-			allows(s.send(http.MethodOptions, addItem, "", append(marked,
-				"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization,content-type,x-request-id")...))
+			preflight := s.send(http.MethodOptions, addItem, "", append(marked,
+				"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers",
+				"authorization,baggage,cache-control,content-type,sentry-trace,traceparent,tracestate,x-datadog-trace-id,x-request-id,x-requested-with")...)
+			allows(preflight)
+			if got := preflight.header.Get("Access-Control-Allow-Headers"); strings.Contains(got, "baggage") != tt.allows {
+				t.Errorf("allows the headers %q", got)
+			}
+			allows(s.send(http.MethodGet, "/api//v1", "", marked...))
 			allows(s.send(http.MethodGet, "/healthz", "", marked...))
 			write := s.send(http.MethodPost, addItem, addBody(s.user, 1), marked...)
 			allows(write)
@@ -87,5 +94,8 @@ func TestDocsAreSwitchedOff(t *testing.T) {
 			t.Errorf("%s: status %d, headers %v", path, a.status, a.header)
 		}
 		off.get("%s", path).problem(http.StatusNotFound)
+	}
+	for _, path := range []string{"//docs", "/docs/./", "/docs//assets/page.css", "/docs/nope"} {
+		on.get("%s", path).problem(http.StatusNotFound)
 	}
 }

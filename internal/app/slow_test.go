@@ -105,6 +105,31 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 	})
 }
 
+// TestClientTimeoutIsOfReading has one client that is slow with its body, and one whose request takes longer than that.
+func TestClientTimeoutIsOfReading(t *testing.T) {
+	t.Parallel()
+	url := databases[1].url(t)
+	s := openShop(t, serve(t, "DATABASE_URL="+url, "CLIENT_TIMEOUT=200ms", "REQUEST_TIMEOUT=1m"))
+	db, _ := connect(t, url)
+	db.SetMaxOpenConns(1)
+	lock := func(command string) {
+		t.Helper()
+		if _, err := db.ExecContext(t.Context(), command); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lock("BEGIN IMMEDIATE")
+	done := make(chan answer)
+	go func() { done <- s.post(addBody(s.user, 1), addItem) }()
+	conn := dial(t, s.rest)
+	say(t, conn, "POST "+upsert+" HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
+	if got := untilCut(t, conn); !strings.HasPrefix(got, "HTTP/1.1 408 ") {
+		t.Errorf("the slow client got %q, want a problem 408", got)
+	}
+	lock("COMMIT")
+	(<-done).cart(http.StatusCreated)
+}
+
 // TestTooManyConnections has one more client than there may be: it takes the place of one that is idle, and is
 // turned away where none is.
 func TestTooManyConnections(t *testing.T) {

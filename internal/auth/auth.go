@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/sellio/sellio-cart/internal/cart"
@@ -87,7 +88,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, authorization, cookies
 	case a.users == nil:
 		return Caller{}, errUnauthenticated
 	}
-	guest := HeldCookie(cookies)
+	guest := CookieOf(cookies)
 	if guest == "" && newGuest != nil && strings.Join(authorization, "") == "" {
 		guest = newGuest()
 	}
@@ -130,10 +131,11 @@ func bearer(authorization []string) (token string, shown bool) {
 	return "", false
 }
 
-// HeldCookie returns the first valid guest cookie in Cookie headers, "" where there is none.
-func HeldCookie(headers []string) string {
+// CookieOf returns the last valid guest cookie in Cookie headers, "" where there is none. Which of several is the newer
+// one they do not say; it is the last that the Python service took.
+func CookieOf(headers []string) string {
 	r := http.Request{Header: http.Header{"Cookie": headers}}
-	for _, c := range r.CookiesNamed(GuestCookie) {
+	for _, c := range slices.Backward(r.CookiesNamed(GuestCookie)) {
 		if cart.ValidCookie(c.Value) {
 			return c.Value
 		}

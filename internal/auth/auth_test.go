@@ -280,7 +280,7 @@ func TestLogSaysWhy(t *testing.T) {
 	}
 }
 
-func TestHeldCookie(t *testing.T) {
+func TestCookieOf(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		headers []string
@@ -292,12 +292,15 @@ func TestHeldCookie(t *testing.T) {
 		{[]string{"a=b; sellio_cart=mine; c=d"}, "mine"},
 		{[]string{"a=b", "sellio_cart=mine"}, "mine"},
 		{[]string{"sellio_cart=; sellio_cart=mine"}, "mine"},
-		{[]string{"sellio_cart=first; sellio_cart=second"}, "first"},
+		{[]string{"sellio_cart=first; sellio_cart=second"}, "second"},
+		{[]string{"sellio_cart=first", "sellio_cart=second"}, "second"},
+		{[]string{"sellio_cart=mine; sellio_cart=a b"}, "mine"},
+		{[]string{"sellio_cart=mine; sellio_cart="}, "mine"},
 		{[]string{"sellio_cart=" + strings.Repeat("x", 256)}, ""},
 		{[]string{"Sellio_Cart=mine", "xsellio_cart=mine"}, ""},
 		{[]string{"sellio_cart"}, ""},
 	} {
-		if got := HeldCookie(tt.headers); got != tt.want {
+		if got := CookieOf(tt.headers); got != tt.want {
 			t.Errorf("%q: got %q, want %q", tt.headers, got, tt.want)
 		}
 	}

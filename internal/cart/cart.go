@@ -16,7 +16,8 @@ const (
 	MaxQuantity    = 1_000_000 // pieces in one line
 	MaxNameLength  = 255       // characters of a product's name
 	MaxCookie      = 255       // characters of a guest's cookie
-	MaxCartsAsked  = 200       // carts in one answer
+	MaxCartsAsked  = 200       // carts in one answer to a [Listing]
+	MaxIDs         = 1000      // different carts asked for by their ids at once
 	DefaultListing = 50        // carts in one answer where the caller names no limit
 )
 
@@ -25,8 +26,8 @@ const (
 type Cart struct {
 	ID        int64
 	CompanyID int64
-	// UserID and Cookie are the owner as stored. Both nil, or values that no owner can have, occur in
-	// carts of the Python service only; [Cart.Owner] tells whose cart it is.
+	// UserID and Cookie are the owner as stored. Both nil, both set, and values that no owner can have occur
+	// only in carts of the Python service; [Cart.Owner] tells whose cart it is.
 	UserID    *int64
 	Cookie    *string
 	Status    Status
@@ -36,6 +37,8 @@ type Cart struct {
 	Version int64
 	// Rival says, of a LOCKED cart only, that its owner has an ACTIVE cart at the same company.
 	Rival bool
+	// Gone says that the cart has lost its last line and is no more: it is to be deleted, or has been.
+	Gone bool
 	// Items are the lines, in the order in which their products were first added.
 	Items []Item
 }
@@ -51,7 +54,7 @@ type Item struct {
 // Owner returns whose cart it is: the user if there is one, else the guest, else nobody.
 func (c *Cart) Owner() Owner {
 	switch {
-	case c.UserID != nil:
+	case c.UserID != nil && *c.UserID > 0:
 		return User(*c.UserID)
 	case c.Cookie != nil:
 		return Guest(*c.Cookie)
@@ -60,7 +63,8 @@ func (c *Cart) Owner() Owner {
 	}
 }
 
-// Total returns the exact sum of price × quantity over all lines, as a decimal with two digits.
+// Total returns the exact sum of price × quantity over all lines, as a decimal with two digits, or "NaN" where the
+// price of a line is [NaN].
 func (c *Cart) Total() string { return total(c.Items) }
 
 // lineOf returns the index of the product's line, or -1.
@@ -102,7 +106,7 @@ func (c *Cart) put(item Item) (*Cart, error) {
 	return c.withItems(items), nil
 }
 
-// remove returns the cart without the product's line.
+// remove returns the cart without the product's line. Without its last line the cart is gone.
 func (c *Cart) remove(productID int64) (*Cart, error) {
 	if c.Status != Active {
 		return nil, errNotActive(c)
@@ -111,5 +115,7 @@ func (c *Cart) remove(productID int64) (*Cart, error) {
 	if at < 0 {
 		return nil, errNoLine(productID)
 	}
-	return c.withItems(slices.Concat(c.Items[:at], c.Items[at+1:])), nil
+	next := c.withItems(slices.Concat(c.Items[:at], c.Items[at+1:]))
+	next.Gone = len(next.Items) == 0
+	return next, nil
 }

@@ -33,8 +33,7 @@ func Diff(before, after *Cart) Change {
 		ch.Was = before.Version
 		old = before.Items
 	}
-	// An empty cart changes only by getting lines. So one that is empty again has lost its last line.
-	if before != nil && len(after.Items) == 0 && after.Version != before.Version {
+	if after.Gone {
 		ch.Delete = true
 		return ch
 	}

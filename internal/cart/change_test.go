@@ -75,15 +75,13 @@ func TestDiffIsWhatCommandsDid(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		before := drawCart(t)
-		now, touched := before, false
+		now := before
 		for range rapid.IntRange(0, 12).Draw(t, "commands") {
 			next, err := drawCommand(t).Apply(now)
 			if err != nil {
 				continue
 			}
-			touched = touched || next != now
-			now = next
-			if touched && len(now.Items) == 0 {
+			if now = next; now.Gone {
 				break
 			}
 		}
@@ -91,8 +89,8 @@ func TestDiffIsWhatCommandsDid(t *testing.T) {
 		if ch.Cart != now || ch.Was != before.Version {
 			t.Fatalf("the change is for cart %+v at version %d", ch.Cart, ch.Was)
 		}
-		if want := touched && len(now.Items) == 0; ch.Delete != want {
-			t.Fatalf("deleted: %v, want %v", ch.Delete, want)
+		if lost := now != before && len(now.Items) == 0; now.Gone != lost || ch.Delete != lost {
+			t.Fatalf("gone: %v, deleted: %v, want %v", now.Gone, ch.Delete, lost)
 		}
 		if ch.Delete && len(ch.Put)+len(ch.Drop) > 0 {
 			t.Fatalf("a deleted cart has lines to write: %+v", ch)
@@ -112,6 +110,7 @@ func TestDiff(t *testing.T) {
 	with := func(version int64, status cart.Status, lines ...cart.Item) *cart.Cart {
 		return &cart.Cart{ID: 1, Version: version, Status: status, Items: lines}
 	}
+	gone := func(c *cart.Cart) *cart.Cart { c.Gone = true; return c }
 	a, b, c := line(1, 1), line(2, 1), line(3, 1)
 	before := with(4, cart.Active, a, b, c)
 	for _, test := range []struct {
@@ -136,8 +135,9 @@ func TestDiff(t *testing.T) {
 				Drop: []int64{3},
 			},
 		},
-		{"remove all", before, with(7, cart.Active), cart.Change{Was: 4, Delete: true}},
-		{"a line came and went", with(1, cart.Active), with(3, cart.Active), cart.Change{Was: 1, Delete: true}},
+		{"remove all", before, gone(with(7, cart.Active)), cart.Change{Was: 4, Delete: true}},
+		{"a line came and went", with(1, cart.Active), gone(with(3, cart.Active)), cart.Change{Was: 1, Delete: true}},
+		{"an empty cart changes", with(1, cart.Active), with(2, cart.Active), cart.Change{Was: 1}},
 	} {
 		test.want.Cart = test.after
 		if diff := cmp.Diff(test.want, cart.Diff(test.before, test.after), cmpopts.EquateEmpty()); diff != "" {

@@ -1,6 +1,7 @@
 package cart
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -12,9 +13,8 @@ type Command interface {
 	// Validate checks each field by itself; its error is CodeInvalid and names all that are wrong.
 	Validate() error
 	// Apply returns the cart as it shall be: c itself where nothing changes, otherwise a copy at a
-	// later version. A nil c means that there is no such cart. A cart that comes out without lines
-	// where it had some has ceased to be and is to be deleted. Errors are CodeNotFound, CodeNotAllowed
-	// or CodeNotActive.
+	// later version. A nil c means that there is no such cart. A cart that comes out Gone is to be
+	// deleted. Errors are CodeNotFound, CodeNotAllowed, CodeNotActive, CodeFull and CodeUnpriced.
 	Apply(c *Cart) (*Cart, error)
 }
 
@@ -38,14 +38,15 @@ type PutItem struct {
 	Item   Item
 }
 
-// SetQuantity changes the quantity of a line; 0 and less remove it.
+// SetQuantity changes the quantity of a line; 0 and less remove it. Carts of the Python service may have lines of any
+// product id.
 type SetQuantity struct {
 	CartID    int64
 	ProductID int64
 	Quantity  int64
 }
 
-// RemoveItem takes a line out.
+// RemoveItem takes a line out, of any product id like [SetQuantity].
 type RemoveItem struct {
 	CartID    int64
 	ProductID int64
@@ -147,15 +148,27 @@ func (s SetStatus) Apply(c *Cart) (*Cart, error) {
 	case s.Status == Active && c.Rival:
 		return nil, errHasRival
 	}
+	if at := slices.IndexFunc(c.Items, Item.unpriced); at >= 0 && (s.Status == Locked || s.Status == CheckedOut) {
+		return nil, errUnpriced(c.Items[at].ProductID, s.Status)
+	}
 	next := *c
 	next.Status = s.Status
 	next.Rival = false
-	if s.Status == Active && next.UserID != nil {
-		// Only carts of the Python service have both. A guest may have this cookie by now.
-		next.Cookie = nil
+	if s.Status == Active {
+		next.leaveOwner()
 	}
 	next.Version++
 	return &next, nil
+}
+
+// leaveOwner leaves of user and cookie only the one that owns the cart. Carts of the Python service may have both, and the
+// other one may belong to another ACTIVE cart by now.
+func (c *Cart) leaveOwner() {
+	if owner := c.Owner(); owner.UserID > 0 {
+		c.Cookie = nil
+	} else if c.UserID != nil {
+		c.UserID = nil
+	}
 }
 
 // Validate implements [Command].
@@ -175,12 +188,12 @@ func (p PutItem) Validate() error {
 
 // Validate implements [Command].
 func (s SetQuantity) Validate() error {
-	return Invalid(checkID("cart_id", s.CartID), checkID("product_id", s.ProductID), check("quantity", s.Quantity <= MaxQuantity))
+	return Invalid(checkID("cart_id", s.CartID), check("quantity", s.Quantity <= MaxQuantity))
 }
 
 // Validate implements [Command].
 func (r RemoveItem) Validate() error {
-	return Invalid(checkID("cart_id", r.CartID), checkID("product_id", r.ProductID))
+	return checkID("cart_id", r.CartID)
 }
 
 // Validate implements [Command].
@@ -210,6 +223,9 @@ func (i Item) validate() error {
 		check("quantity", i.Quantity >= 1 && i.Quantity <= MaxQuantity),
 	)
 }
+
+// unpriced reports whether the line has no price that anybody could pay.
+func (i Item) unpriced() bool { return i.Price == NaN }
 
 func checkID(field string, id int64) error { return check(field, id > 0) }
 

@@ -3,6 +3,7 @@ package cart_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -77,7 +78,7 @@ func TestLines(t *testing.T) {
 		{"put in its place", two, put(renamed), []cart.Item{renamed, line(2, 1)}, 0},
 		{"put into an empty cart", userCart(cart.Active), put(line(1, 1)), []cart.Item{line(1, 1)}, 0},
 		{"put a 500th", full(499), put(line(500, 1)), full(500).Items, 0},
-		{"put a 501st", full(500), put(line(501, 1)), nil, cart.CodeNotActive},
+		{"put a 501st", full(500), put(line(501, 1)), nil, cart.CodeFull},
 		{"replace in a full cart", full(500), put(line(500, 3)), append(full(499).Items, line(500, 3)), 0},
 		{"replace in an overfull cart", full(502), put(line(502, 3)), append(full(501).Items, line(502, 3)), 0},
 		{"put to nowhere", nil, put(line(1, 1)), nil, cart.CodeNotFound},
@@ -102,7 +103,7 @@ func TestLines(t *testing.T) {
 			continue
 		}
 		want := *test.cart
-		want.Version, want.Items = 6, test.want
+		want.Version, want.Items, want.Gone = 6, test.want, len(test.want) == 0
 		if diff := cmp.Diff(&want, got, cmpopts.EquateEmpty()); diff != "" || err != nil {
 			t.Errorf("%s: %v; cart differs (-want +got):\n%s", test.name, err, diff)
 		}
@@ -269,4 +270,68 @@ func TestCartsAreImmutable(t *testing.T) {
 			t.Fatalf("a cart has changed (-before +after):\n%s", diff)
 		}
 	})
+}
+
+// A line that the Python service stored with the price NaN can be replaced, changed and removed; until then nobody can pay
+// for its cart.
+func TestUnpricedLine(t *testing.T) {
+	t.Parallel()
+	priced, odd := line(1, 1), line(2, 1)
+	odd.Price = cart.NaN
+	for _, from := range []cart.Status{cart.Active, cart.Locked} {
+		c := userCart(from)
+		c.Items = []cart.Item{priced, odd}
+		for _, to := range []cart.Status{cart.Locked, cart.CheckedOut} {
+			if from == to {
+				continue
+			}
+			got, err := (cart.SetStatus{CartID: c.ID, Status: to}).Apply(c)
+			if cart.CodeOf(err) != cart.CodeUnpriced || !strings.Contains(err.Error(), "product 2") {
+				t.Errorf("%v to %v: %+v, %v; want CodeUnpriced that names product 2", from, to, got, err)
+			}
+		}
+		if _, err := (cart.SetStatus{CartID: c.ID, Status: cart.Cancelled}).Apply(c); err != nil {
+			t.Errorf("%v to CANCELLED: %v", from, err)
+		}
+	}
+	c := userCart(cart.Active)
+	c.Items = []cart.Item{priced, odd}
+	for name, cmd := range map[string]cart.Command{
+		"replaced": cart.PutItem{CartID: c.ID, Item: line(2, 5)},
+		"removed":  cart.RemoveItem{CartID: c.ID, ProductID: 2},
+	} {
+		mended, err := cmd.Apply(c)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if _, err := (cart.SetStatus{CartID: c.ID, Status: cart.CheckedOut}).Apply(mended); err != nil {
+			t.Errorf("%s, to CHECKED_OUT: %v", name, err)
+		}
+	}
+	if changed, err := (cart.SetQuantity{CartID: c.ID, ProductID: 2, Quantity: 9}).Apply(c); err != nil || changed.Total() != "NaN" {
+		t.Errorf("with another quantity: %+v, %v", changed, err)
+	}
+}
+
+// A cart of the Python service may hold two owners. The one whose cart it is not may have another ACTIVE one by now.
+func TestUnlockLeavesOneOwner(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		user, want         *int64
+		cookie, wantCookie *string
+	}{
+		{ptr[int64](7), ptr[int64](7), ptr("g"), nil},
+		{ptr[int64](0), nil, ptr("g"), ptr("g")},
+		{ptr[int64](-3), nil, ptr("g"), ptr("g")},
+	} {
+		c := userCart(cart.Locked, line(1, 1))
+		c.UserID, c.Cookie = test.user, test.cookie
+		got, err := (cart.SetStatus{CartID: c.ID, Status: cart.Active}).Apply(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]any{test.want, test.wantCookie}, []any{got.UserID, got.Cookie}); diff != "" {
+			t.Errorf("user and cookie differ (-want +got):\n%s", diff)
+		}
+	}
 }

@@ -16,16 +16,20 @@ const (
 	CodeInvalid                    // the request breaks a limit; Fields names where
 	CodeNotFound                   // no such cart or line
 	CodeNotAllowed                 // the status cannot change so, or the cart is empty
-	CodeNotActive                  // the lines of the cart cannot change, or no more fit
+	CodeNotActive                  // the lines of the cart cannot change
+	CodeFull                       // no more lines fit into the cart
+	CodeUnpriced                   // the price of a line is NaN, and the status is for carts that can be paid
 	CodeConflict                   // others changed the cart again and again; nothing was done
 	CodeOverloaded                 // too much work is waiting; nothing was done
 	CodeUnavailable                // the store is out of reach; nothing was done, repeating may help
-	CodeOutcomeUnknown             // the store went away at COMMIT; repeating is safe and will tell
+	CodeOutcomeUnknown             // the store went away at COMMIT; all of the Save was done, or nothing
 	CodeRefused                    // the store refused a whole Save for its data; nothing was done
 
 	CodeUnauthenticated // nobody knows who the caller is; nothing was done
 	CodeForbidden       // the caller names an owner that they are not; nothing was done
 	CodeRateLimited     // the caller creates carts too fast; nothing was done
+
+	CodeNone // no failure
 )
 
 // Error is a failure with a public half, for the caller, and a private one, for the log.
@@ -54,8 +58,11 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// CodeOf returns the code of the first [Error] in err's tree; CodeInternal where there is none.
+// CodeOf returns the code of the first [Error] in err's tree: CodeInternal where there is none, and CodeNone for nil.
 func CodeOf(err error) Code {
+	if err == nil {
+		return CodeNone
+	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code
 	}
@@ -68,7 +75,7 @@ var (
 	ErrConflict   = &Error{Code: CodeConflict, Detail: "The cart is being changed by others at the same time. Please try again."}
 	ErrOverloaded = &Error{Code: CodeOverloaded, Detail: "Too much work is waiting. Please try again in a moment."}
 
-	errFull     = &Error{Code: CodeNotActive, Detail: fmt.Sprintf("The cart already has %d lines; no more fit.", MaxLines)}
+	errFull     = &Error{Code: CodeFull, Detail: fmt.Sprintf("The cart already has %d lines; no more fit.", MaxLines)}
 	errEmpty    = &Error{Code: CodeNotAllowed, Detail: "The cart is empty; its status cannot change."}
 	errHasRival = &Error{Code: CodeNotAllowed, Detail: "The owner has another ACTIVE cart at this company."}
 )
@@ -82,7 +89,7 @@ func Unavailable(cause error) *Error {
 func OutcomeUnknown(cause error) *Error {
 	return &Error{
 		Code:   CodeOutcomeUnknown,
-		Detail: "The database did not confirm the change, which may or may not have been made. Repeating the request is safe.",
+		Detail: "The database did not confirm the change, which may or may not have been made. The request may be repeated.",
 		Cause:  cause,
 	}
 }
@@ -109,14 +116,21 @@ func errTransition(from, to Status) *Error {
 	return &Error{Code: CodeNotAllowed, Detail: fmt.Sprintf("A cart that is %s cannot become %s.", from, to)}
 }
 
-const holdsID = "a whole number from 1 to 9223372036854775807"
+func errUnpriced(productID int64, status Status) *Error {
+	return &Error{
+		Code:   CodeUnpriced,
+		Detail: fmt.Sprintf("The price of product %d is NaN; a cart with such a line cannot become %s. Replace or remove the line.", productID, status),
+	}
+}
 
-// holds says what each field of a request may hold.
-var holds = map[string]string{
-	"cart_id":    holdsID,
-	"company_id": holdsID,
-	"user_id":    holdsID,
-	"product_id": holdsID,
+const anyID = "a whole number from 1 to 9223372036854775807"
+
+// allowed says what each field of a request may be.
+var allowed = map[string]string{
+	"cart_id":    anyID,
+	"company_id": anyID,
+	"user_id":    anyID,
+	"product_id": anyID,
 	"cookie":     fmt.Sprintf("1 to %d printable ASCII characters without spaces, quotes, commas, semicolons or backslashes", MaxCookie),
 	"owner":      "a user_id or a cookie",
 	"name":       fmt.Sprintf("a text of 1 to %d characters in UTF-8, none of them NUL", MaxNameLength),
@@ -125,7 +139,7 @@ var holds = map[string]string{
 	"status":     "1 (ACTIVE), 2 (LOCKED), 3 (CHECKED_OUT) or 4 (CANCELLED)",
 	"limit":      fmt.Sprintf("a whole number from 1 to %d", MaxCartsAsked),
 	"offset":     "a whole number from 0 to 2147483647",
-	"ids":        fmt.Sprintf("a list of at most %d ids, each %s", MaxCartsAsked, holdsID),
+	"ids":        fmt.Sprintf("a list of at most %d different ids, each %s", MaxIDs, anyID),
 }
 
 // InvalidField returns a CodeInvalid failure that names each field and what it may hold.
@@ -133,8 +147,8 @@ func InvalidField(fields ...string) *Error {
 	list := make([]FieldError, len(fields))
 	for i, f := range fields {
 		detail := "The field is not valid."
-		if h, ok := holds[f]; ok {
-			detail = "Must be " + h + "."
+		if text, ok := allowed[f]; ok {
+			detail = "Must be " + text + "."
 		}
 		list[i] = FieldError{Field: f, Detail: detail}
 	}

@@ -44,7 +44,7 @@ func TestCodeOf(t *testing.T) {
 		err  error
 		want cart.Code
 	}{
-		{nil, cart.CodeInternal},
+		{nil, cart.CodeNone},
 		{io.EOF, cart.CodeInternal},
 		{cart.ErrNotFound, cart.CodeNotFound},
 		{cart.ErrConflict, cart.CodeConflict},

@@ -1,6 +1,7 @@
 package cart
 
 import (
+	"math"
 	"math/big"
 	"math/bits"
 	"strconv"
@@ -11,6 +12,9 @@ type Money int64
 
 // MaxPrice is the highest price of one piece, 99999999.99: what numeric(10,2) holds.
 const MaxPrice Money = 99_999_999_99
+
+// NaN is the price of a line that the Python service stored as PostgreSQL's numeric NaN. Nothing can be computed with it.
+const NaN Money = math.MinInt64
 
 // ParsePrice reads a price: digits, and at most two more after a point; 0 to [MaxPrice]. Signs, spaces,
 // exponents and digits of other scripts are refused. An error is about the field "price".
@@ -46,13 +50,16 @@ func ParsePrice(s string) (Money, error) {
 	return m, nil
 }
 
-// String prints the amount as a decimal with two digits.
+// String prints the amount as a decimal with two digits, and [NaN] as "NaN".
 func (m Money) String() string {
 	return string(m.Append(make([]byte, 0, 24)))
 }
 
 // Append appends what String returns to b.
 func (m Money) Append(b []byte) []byte {
+	if m == NaN {
+		return append(b, "NaN"...)
+	}
 	abs := uint64(m)
 	if m < 0 {
 		b = append(b, '-')
@@ -80,6 +87,9 @@ func total(items []Item) string {
 func bigTotal(items []Item) string {
 	sum := new(big.Int)
 	for _, i := range items {
+		if i.unpriced() {
+			return NaN.String()
+		}
 		sum.Add(sum, new(big.Int).Mul(big.NewInt(int64(i.Price)), big.NewInt(i.Quantity)))
 	}
 	sign := ""

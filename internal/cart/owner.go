@@ -20,14 +20,6 @@ func User(id int64) Owner {
 // Guest is the owner who holds that cookie; nobody if it is empty.
 func Guest(cookie string) Owner { return Owner{Cookie: cookie} }
 
-// OwnerOf decides between a user id and a cookie when a caller gives both: the user wins.
-func OwnerOf(userID int64, cookie string) Owner {
-	if userID > 0 {
-		return User(userID)
-	}
-	return Guest(cookie)
-}
-
 // IsNobody reports whether there is no owner at all.
 func (o Owner) IsNobody() bool { return o == Owner{} }
 

@@ -8,7 +8,7 @@ type Service interface {
 	Do(ctx context.Context, cmd Command) (*Cart, error)
 	// Get returns the cart if it has lines, and otherwise [ErrNotFound].
 	Get(ctx context.Context, ref Ref) (*Cart, error)
-	// GetMany returns the carts with these ids that have lines, in the order asked.
+	// GetMany returns the carts with these ids that have lines, in the order asked. [CheckIDs] says which ids are valid.
 	GetMany(ctx context.Context, ids []int64) ([]*Cart, error)
 	// List returns carts of a user that have lines, newest id first.
 	List(ctx context.Context, l Listing) ([]*Cart, error)

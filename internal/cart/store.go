@@ -59,6 +59,23 @@ func (l Listing) Validate() error {
 	)
 }
 
+// CheckIDs checks what is asked of [Service.GetMany]; its error is CodeInvalid. An id that is there twice counts once.
+func CheckIDs(ids []int64) error {
+	var different map[int64]bool
+	if len(ids) > MaxIDs {
+		different = make(map[int64]bool, MaxIDs)
+	}
+	for _, id := range ids {
+		if different != nil {
+			different[id] = true
+		}
+		if id <= 0 || len(different) > MaxIDs {
+			return InvalidField("ids")
+		}
+	}
+	return nil
+}
+
 // Saved is what became of one [Change].
 type Saved struct {
 	// OK is false when the cart was no longer at the version that the change is for, or its owner has
@@ -90,8 +107,9 @@ type Store interface {
 	Reader
 
 	// Save makes the changes and returns what became of each, in their order. Every change is made
-	// whole or not at all; one that is not OK does not hinder the others. No two changes are for one
-	// cart or one owner and company. When Save returns no error, what is OK is committed and durable.
+	// whole or not at all; one that is not OK does not hinder the others. No two changes are for one cart.
+	// Two may be for one owner and company where one of them ends the ACTIVE cart and comes before the other,
+	// which begins the next. When Save returns no error, what is OK is committed and durable.
 	//
 	// CodeConflict: a concurrent change, such as another ACTIVE cart of one of the owners, made the
 	// database refuse them all; CodeRefused: the data of some change did; nothing was done.

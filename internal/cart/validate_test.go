@@ -64,9 +64,11 @@ func TestValidateCommands(t *testing.T) {
 		{cart.SetQuantity{CartID: 1, ProductID: 1, Quantity: math.MinInt64}, nil},
 		{cart.SetQuantity{CartID: 1, ProductID: 1, Quantity: cart.MaxQuantity}, nil},
 		{cart.SetQuantity{CartID: 1, ProductID: 1, Quantity: cart.MaxQuantity + 1}, []string{"quantity"}},
-		{cart.SetQuantity{CartID: -1, ProductID: -1}, []string{"cart_id", "product_id"}},
+		{cart.SetQuantity{CartID: 1, ProductID: math.MinInt64, Quantity: 1}, nil},
+		{cart.SetQuantity{CartID: -1, ProductID: -1}, []string{"cart_id"}},
 		{cart.RemoveItem{CartID: 1, ProductID: 1}, nil},
-		{cart.RemoveItem{}, []string{"cart_id", "product_id"}},
+		{cart.RemoveItem{CartID: 1}, nil},
+		{cart.RemoveItem{}, []string{"cart_id"}},
 		{cart.SetStatus{CartID: 1, Status: cart.Active}, nil},
 		{cart.SetStatus{CartID: 1, Status: cart.Cancelled}, nil},
 		{cart.SetStatus{CartID: 1, Status: 0}, []string{"status"}},
@@ -75,6 +77,19 @@ func TestValidateCommands(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%#v", test.cmd), func(t *testing.T) { wantFields(t, test.cmd.Validate(), test.fields...) })
 	}
+}
+
+func TestCheckIDs(t *testing.T) {
+	t.Parallel()
+	ids := make([]int64, 3*cart.MaxIDs)
+	for i := range ids {
+		ids[i] = int64(i%cart.MaxIDs + 1)
+	}
+	wantFields(t, cart.CheckIDs(nil))
+	wantFields(t, cart.CheckIDs(ids))
+	wantFields(t, cart.CheckIDs(append(ids, 0)), "ids")
+	wantFields(t, cart.CheckIDs(append(ids, cart.MaxIDs+1)), "ids")
+	wantFields(t, cart.CheckIDs([]int64{1, -1}), "ids")
 }
 
 func TestValidateItem(t *testing.T) {
@@ -172,15 +187,12 @@ func TestOwner(t *testing.T) {
 		{cart.User(-7), nobody},
 		{cart.Guest("g"), cart.Owner{Cookie: "g"}},
 		{cart.Guest(""), nobody},
-		{cart.OwnerOf(7, "g"), cart.User(7)},
-		{cart.OwnerOf(7, ""), cart.User(7)},
-		{cart.OwnerOf(0, "g"), cart.Guest("g")},
-		{cart.OwnerOf(-1, "g"), cart.Guest("g")},
-		{cart.OwnerOf(0, ""), nobody},
 		{(&cart.Cart{UserID: ptr[int64](7), Cookie: ptr("g")}).Owner(), cart.User(7)},
 		{(&cart.Cart{Cookie: ptr("g")}).Owner(), cart.Guest("g")},
 		{(&cart.Cart{Cookie: ptr("")}).Owner(), nobody},
-		{(&cart.Cart{UserID: ptr[int64](0), Cookie: ptr("g")}).Owner(), nobody},
+		{(&cart.Cart{UserID: ptr[int64](0), Cookie: ptr("g")}).Owner(), cart.Guest("g")},
+		{(&cart.Cart{UserID: ptr[int64](-1), Cookie: ptr("g")}).Owner(), cart.Guest("g")},
+		{(&cart.Cart{UserID: ptr[int64](0)}).Owner(), nobody},
 		{(&cart.Cart{}).Owner(), nobody},
 	} {
 		if test.got != test.want || test.got.IsNobody() != (test.want == nobody) {

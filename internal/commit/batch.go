@@ -17,7 +17,6 @@ type batch struct {
 type entry struct {
 	before  *cart.Cart // as loaded; nil: there was none
 	now     *cart.Cart // as the commands so far have left it
-	deleted bool
 	results []result
 }
 
@@ -75,7 +74,7 @@ func (b *batch) entry(ref cart.Ref) *entry {
 
 // current returns the cart as it is now, nil if there is none.
 func (e *entry) current() *cart.Cart {
-	if e.deleted {
+	if e.now != nil && e.now.Gone {
 		return nil
 	}
 	return e.now
@@ -83,11 +82,8 @@ func (e *entry) current() *cart.Cart {
 
 // advance makes next the current cart of e.
 func (b *batch) advance(e *entry, next *cart.Cart) {
-	if e.now != nil && len(e.now.Items) > 0 && len(next.Items) == 0 {
-		e.deleted = true
-	}
 	e.now = next
-	if owner := next.Owner(); next.Status == cart.Active && !e.deleted && !owner.IsNobody() {
+	if owner := next.Owner(); next.Status == cart.Active && !next.Gone && !owner.IsNobody() {
 		b.active[cart.ActiveOf(next.CompanyID, owner)] = e
 	}
 }

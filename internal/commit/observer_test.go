@@ -2,7 +2,6 @@ package commit_test
 
 import (
 	"context"
-	"iter"
 	"slices"
 	"sync"
 	"testing"
@@ -37,11 +36,11 @@ func (w *watcher) Refused(q commit.Queue) {
 	w.refused = append(w.refused, q)
 }
 
-func (w *watcher) Begin(ctx context.Context, q commit.Queue, requests iter.Seq2[context.Context, time.Duration]) (context.Context, func(int)) {
+func (w *watcher) Begin(ctx context.Context, q commit.Queue, requests []commit.Request) (context.Context, func(int)) {
 	b, began := seen{queue: q}, time.Now()
-	for request, waited := range requests {
-		b.owners = append(b.owners, request.Value(ownerKey{}))
-		b.waited = append(b.waited, waited)
+	for _, r := range requests {
+		b.owners = append(b.owners, r.Context.Value(ownerKey{}))
+		b.waited = append(b.waited, r.Waited)
 	}
 	return context.WithValue(ctx, ownerKey{}, q), func(again int) {
 		w.mu.Lock()

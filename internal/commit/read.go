@@ -17,20 +17,27 @@ type (
 	list = job[cart.Listing, []*cart.Cart]
 )
 
-// load answers each job with the carts that its refs name, nil where there is none.
+// load answers each job with the carts that its refs name, nil where there is none. A batch that fails for the data of a
+// cart is halved until the job that asks for it is alone.
 func (r *reader) load(ctx context.Context, batch []*read) []*read {
 	refs := batch[0].in
 	if len(batch) > 1 {
 		refs = distinct(batch)
 	}
 	carts, err := r.store.Load(ctx, refs)
-	if r.outage.observe(err) != nil {
+	err = r.outage.observe(err)
+	switch {
+	case err != nil && len(batch) > 1 && isOfData(cart.CodeOf(err)):
+		half := len(batch) / 2
+		r.load(ctx, batch[:half])
+		r.load(ctx, batch[half:])
+		return nil
+	case err != nil:
 		for _, j := range batch {
 			j.answer(nil, err)
 		}
 		return nil
-	}
-	if len(batch) == 1 {
+	case len(batch) == 1:
 		batch[0].answer(carts, nil)
 		return nil
 	}

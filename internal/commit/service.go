@@ -5,6 +5,7 @@
 package commit
 
 import (
+	"cmp"
 	"context"
 	"hash/maphash"
 	"log/slog"
@@ -27,7 +28,7 @@ type Options struct {
 
 // Service runs commands and reads against a store. Its methods may be called by many goroutines at
 // once. Their errors are those of [cart.Command] and [cart.Store], and:
-// CodeOverloaded where a queue is full or too many lines are held, CodeConflict where others kept changing the cart, and
+// CodeOverloaded where a queue is full or callers still have too many lines, CodeConflict where others kept changing the cart, and
 // CodeUnavailable or CodeOutcomeUnknown, with the context's error as its cause, for a caller whose
 // context ended first.
 type Service struct {
@@ -35,15 +36,16 @@ type Service struct {
 	writes *lanes[cart.Command, *cart.Cart]
 	reads  *lanes[[]cart.Ref, []*cart.Cart]
 	lists  *lanes[cart.Listing, []*cart.Cart]
-	held   atomic.Int64 // lines, see hold
+	lent   atomic.Int64 // lines, see lend
 }
 
 const (
-	// maxHeld is how many lines there may be in all answers that are held: two of the largest.
-	maxHeld = 2 * cart.MaxCartsAsked * cart.MaxLines
-	// freelyHeld is the most lines of an answer that does not count: so many fit into the buffers of a socket, so
+	// maxLent is how many lines there may be in all long answers that callers still have: two of the largest listings. By
+	// their ids one caller may ask for more, and is then the only one that has a long answer.
+	maxLent = 2 * cart.MaxCartsAsked * cart.MaxLines
+	// maxUncounted is the most lines of an answer that does not count: so many fit into the buffers of a socket, so
 	// that no client can make them stay here.
-	freelyHeld = 1000
+	maxUncounted = 1000
 )
 
 // New starts the lanes of a service over the store. Close ends them.
@@ -84,7 +86,7 @@ func (s *Service) Get(ctx context.Context, ref cart.Ref) (*cart.Cart, error) {
 }
 
 // GetMany returns the carts with these ids that have lines, in the order asked, each of them once. The caller
-// ends ctx when it is done with them; CodeOverloaded: others hold so many lines that these would be too many.
+// ends ctx when it is done with them; CodeOverloaded: others still have so many lines that these would be too many.
 func (s *Service) GetMany(ctx context.Context, ids []int64) ([]*cart.Cart, error) {
 	refs := make([]cart.Ref, 0, len(ids))
 	asked := make(map[int64]bool, len(ids))
@@ -107,7 +109,7 @@ func (s *Service) GetMany(ctx context.Context, ids []int64) ([]*cart.Cart, error
 			carts = append(carts, c)
 		}
 	}
-	return s.hold(ctx, carts)
+	return s.lend(ctx, carts)
 }
 
 // List returns carts of a user that have lines, newest id first. Ctx and CodeOverloaded are as in GetMany.
@@ -116,24 +118,24 @@ func (s *Service) List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error
 	if err != nil {
 		return nil, err
 	}
-	return s.hold(ctx, carts)
+	return s.lend(ctx, carts)
 }
 
-// hold counts the lines of a long answer until ctx ends. The longest has 100,000 of them, and a client may take its
+// lend counts the lines of a long answer until ctx ends. The longest has 500,000 of them, and a client may take its
 // time over it, so what bounds requests does not bound memory. A lone answer is never too long.
-func (s *Service) hold(ctx context.Context, carts []*cart.Cart) ([]*cart.Cart, error) {
+func (s *Service) lend(ctx context.Context, carts []*cart.Cart) ([]*cart.Cart, error) {
 	lines := int64(0)
 	for _, c := range carts {
 		lines += int64(len(c.Items))
 	}
-	if lines <= freelyHeld {
+	if lines <= maxUncounted {
 		return carts, nil
 	}
-	if held := s.held.Add(lines); held > maxHeld && held > lines {
-		s.held.Add(-lines)
+	if lent := s.lent.Add(lines); lent > maxLent && lent > lines {
+		s.lent.Add(-lines)
 		return nil, cart.ErrOverloaded
 	}
-	context.AfterFunc(ctx, func() { s.held.Add(-lines) })
+	context.AfterFunc(ctx, func() { s.lent.Add(-lines) })
 	return carts, nil
 }
 
@@ -159,10 +161,6 @@ func (s *Service) Close(ctx context.Context) error {
 	s.writes.stop()
 	s.reads.stop()
 	s.lists.stop()
-	for _, wait := range []func(context.Context) error{s.writes.wait, s.reads.wait, s.lists.wait} {
-		if err := wait(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
+	// Each of them is waited for, and cancelled when ctx ends, whatever came of the others.
+	return cmp.Or(s.writes.wait(ctx), s.reads.wait(ctx), s.lists.wait(ctx))
 }

@@ -22,42 +22,51 @@ type writer struct {
 
 type command = job[cart.Command, *cart.Cart]
 
-// run answers the jobs of a batch, but returns those whose carts were changed by others meanwhile.
+// run answers the jobs of a batch, but returns those whose carts were changed by others meanwhile. A batch that fails
+// for what is in it is halved until what fails is alone, so that it never fails its neighbours.
 func (w *writer) run(ctx context.Context, jobs []*command) (again []*command) {
+	again, err := w.try(ctx, jobs)
+	code := cart.CodeOf(w.outage.observe(err))
+	switch {
+	case err == nil:
+		return settle(again)
+	case len(jobs) > 1 && (code == cart.CodeConflict || isOfData(code)):
+		half := len(jobs) / 2
+		return append(w.run(ctx, jobs[:half]), w.run(ctx, jobs[half:])...)
+	case code == cart.CodeConflict:
+		return settle(jobs)
+	default:
+		for _, j := range jobs {
+			j.answer(nil, err)
+		}
+		return nil
+	}
+}
+
+// isOfData reports whether a load or a save failed for the data of some cart in it, and not for where the store is.
+func isOfData(code cart.Code) bool {
+	return code == cart.CodeRefused || code == cart.CodeInternal
+}
+
+// try runs the jobs as one batch. After an error nothing was done, or nobody knows, and no job was answered.
+func (w *writer) try(ctx context.Context, jobs []*command) (again []*command, err error) {
 	refs := make([]cart.Ref, len(jobs))
 	for i, j := range jobs {
 		refs[i] = j.in.Ref()
 	}
 	carts, err := w.store.Load(ctx, refs)
 	if err != nil {
-		failAll(jobs, w.outage.observe(err))
-		return nil
+		return nil, err
 	}
 	b := newBatch(refs, carts)
 	for i, j := range jobs {
-		// Who gave up while the carts were loaded may have done something else meanwhile, elsewhere, that these carts
-		// hold already: the command would undo it. From here on the versions see to that.
+		// A caller that gave up while the carts were loaded may have done something else meanwhile, elsewhere, that
+		// these carts hold already: the command would undo it. From here on the versions see to that.
 		if j.state.Load() != abandoned {
 			w.apply(b, refs[i], j)
 		}
 	}
-	again, err = b.save(ctx, w.store)
-	switch {
-	case w.outage.observe(err) == nil:
-		return settle(again)
-	case len(jobs) == 1 && cart.CodeOf(err) == cart.CodeConflict:
-		return settle(jobs)
-	case len(jobs) > 1 && (cart.CodeOf(err) == cart.CodeConflict || cart.CodeOf(err) == cart.CodeRefused):
-		// One command that the database refuses must not fail its neighbours.
-		again = nil
-		for i := range jobs {
-			again = append(again, w.run(ctx, jobs[i:i+1])...)
-		}
-		return again
-	default:
-		failAll(jobs, err)
-		return nil
-	}
+	return b.save(ctx, w.store)
 }
 
 // settle answers jobs that have run too often, and returns the rest.
@@ -72,12 +81,6 @@ func settle(jobs []*command) (again []*command) {
 	return again
 }
 
-func failAll(jobs []*command, err error) {
-	for _, j := range jobs {
-		j.answer(nil, err)
-	}
-}
-
 // apply runs one command on what the batch has made of its cart so far. A rule that panics fails its
 // own command only.
 func (w *writer) apply(b *batch, ref cart.Ref, j *command) {
@@ -85,7 +88,7 @@ func (w *writer) apply(b *batch, ref cart.Ref, j *command) {
 	defer func() {
 		if r := recover(); r != nil {
 			w.log.ErrorContext(j.ctx, "A rule panicked.", "command", fmt.Sprintf("%T", j.in), "panic", r, "stack", string(debug.Stack()))
-			e.results = append(e.results, result{job: j, err: &cart.Error{Detail: "panic in a command"}})
+			e.results = append(e.results, result{job: j, err: &cart.Error{Code: cart.CodeInternal, Detail: "panic in a command"}})
 		}
 	}()
 	next, err := j.in.Apply(e.current())

@@ -32,12 +32,11 @@ const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 
 //	/redoc          ReDoc
 //	/openapi.json   the document as JSON
 //
-// Mount it at /docs, /docs/, /redoc and /openapi.json. It answers GET and HEAD, 405 to other
-// methods and 404 to other paths.
+// It answers GET and HEAD, and 405 to other methods. Other paths are for next.
 //
 // It returns an error if spec is not YAML, is not an OpenAPI document, or holds what JSON cannot
 // express exactly.
-func Handler(spec []byte) (http.Handler, error) {
+func Handler(spec []byte, next http.Handler) (http.Handler, error) {
 	doc, err := openAPIJSON(spec)
 	if err != nil {
 		return nil, fmt.Errorf("docsui: OpenAPI document: %w", err)
@@ -51,26 +50,49 @@ func Handler(spec []byte) (http.Handler, error) {
 		return nil, err
 	}
 
-	mux := http.NewServeMux()
-	mux.Handle("GET /openapi.json", document)
-	mux.Handle("GET /docs", static["swagger.html"])
-	mux.Handle("GET /docs/{$}", http.RedirectHandler("/docs", http.StatusMovedPermanently))
-	mux.Handle("GET /redoc", static["redoc.html"])
+	paths := map[string]http.Handler{
+		"/docs":          static["swagger.html"],
+		"/docs/":         redirect("../docs"),
+		"/redoc":         static["redoc.html"],
+		"/redoc/":        redirect("../redoc"),
+		"/openapi.json":  document,
+		"/openapi.json/": document,
+	}
 	for name, file := range static {
 		if path.Ext(name) != ".html" {
-			mux.Handle("GET /docs/assets/"+name, file)
+			paths["/docs/assets/"+name] = file
 		}
 	}
-	return secured(mux), nil
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Not a ServeMux: it would answer paths with // or /./ in them for next.
+		found, ok := paths[r.URL.Path]
+		if !ok {
+			next.ServeHTTP(w, r)
+			return
+		}
+		serve(w, r, found)
+	}), nil
 }
 
-func secured(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", contentSecurityPolicy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		next.ServeHTTP(w, r)
+func serve(w http.ResponseWriter, r *http.Request, found http.Handler) {
+	h := w.Header()
+	h.Set("Content-Security-Policy", contentSecurityPolicy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		h.Set("Allow", "GET, HEAD")
+		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+		return
+	}
+	found.ServeHTTP(w, r)
+}
+
+// redirect sends browsers to where the links of a page lead to its files. Its target is relative, which
+// http.Redirect cannot keep: a proxy may serve all this below a path of its own.
+func redirect(to string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", to)
+		w.WriteHeader(http.StatusMovedPermanently)
 	})
 }
 

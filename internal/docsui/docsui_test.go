@@ -37,18 +37,14 @@ var assets = map[string]string{
 	"/docs/assets/swagger-ui/NOTICE":               "text/plain; charset=utf-8",
 }
 
-// newServer mounts the handler the way its documentation says.
+// newServer serves the documentation, and 404 beside it.
 func newServer(t *testing.T, spec string) *httptest.Server {
 	t.Helper()
-	docs, err := docsui.Handler([]byte(spec))
+	docs, err := docsui.Handler([]byte(spec), http.NotFoundHandler())
 	if err != nil {
 		t.Fatal(err)
 	}
-	mux := http.NewServeMux()
-	for _, pattern := range []string{"/docs", "/docs/", "/redoc", "/openapi.json"} {
-		mux.Handle(pattern, docs)
-	}
-	server := httptest.NewServer(mux)
+	server := httptest.NewServer(docs)
 	t.Cleanup(server.Close)
 	return server
 }
@@ -185,7 +181,13 @@ func TestOtherMethodsAndPaths(t *testing.T) {
 		{"PUT", "/redoc", http.StatusMethodNotAllowed, "Allow", "GET, HEAD"},
 		{"DELETE", "/openapi.json", http.StatusMethodNotAllowed, "Allow", "GET, HEAD"},
 		{"POST", "/docs/assets/swagger.js", http.StatusMethodNotAllowed, "Allow", "GET, HEAD"},
-		{"GET", "/docs/", http.StatusMovedPermanently, "Location", "/docs"},
+		{"GET", "/docs/", http.StatusMovedPermanently, "Location", "../docs"},
+		{"HEAD", "/redoc/", http.StatusMovedPermanently, "Location", "../redoc"},
+		{"POST", "/docs/", http.StatusMethodNotAllowed, "Allow", "GET, HEAD"},
+		{"GET", "/openapi.json/", http.StatusOK, "Content-Type", "application/json"},
+		{"GET", "//docs", http.StatusNotFound, "Location", ""},
+		{"GET", "/./docs", http.StatusNotFound, "Location", ""},
+		{"GET", "/docs//assets/swagger.js", http.StatusNotFound, "Location", ""},
 		{"GET", "/docs/assets/", http.StatusNotFound, "Location", ""},
 		{"GET", "/docs/assets/missing.js", http.StatusNotFound, "Location", ""},
 		{"GET", "/docs/assets/swagger.html", http.StatusNotFound, "Location", ""},
@@ -217,7 +219,7 @@ func TestDocument(t *testing.T) {
 
 func TestHandlerRefusesUnusableDocument(t *testing.T) {
 	t.Parallel()
-	if _, err := docsui.Handler([]byte("title: not an API")); err == nil {
+	if _, err := docsui.Handler([]byte("title: not an API"), http.NotFoundHandler()); err == nil {
 		t.Error("no error")
 	}
 }

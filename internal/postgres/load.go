@@ -18,16 +18,17 @@ const columns = `
 	c.created_at, coalesce(c.updated_at, c.created_at),
 	CASE WHEN c.status = 2 THEN
 		EXISTS (SELECT FROM cart a
-			WHERE a.status = 1 AND a.company_id = c.company_id AND a.user_id = c.user_id)
-		OR c.user_id IS NULL AND EXISTS (SELECT FROM cart a
-			WHERE a.status = 1 AND a.company_id = c.company_id AND a.cookie = c.cookie AND a.user_id IS NULL)
+			WHERE a.status = 1 AND a.company_id = c.company_id AND a.user_id = c.user_id AND a.user_id > 0)
+		OR coalesce(c.user_id, 0) <= 0 AND EXISTS (SELECT FROM cart a
+			WHERE a.status = 1 AND a.company_id = c.company_id AND a.cookie = c.cookie AND coalesce(a.user_id, 0) <= 0)
 	ELSE false END,
 	l.places, l.product_ids, l.names, l.prices, l.quantities`
 
+// The price that is NaN has the number of [cart.NaN].
 const lines = `
 	CROSS JOIN LATERAL (
 		SELECT array_agg(i.id) AS places, array_agg(i.product_id) AS product_ids, array_agg(i.name) AS names,
-		       array_agg((i.price * 100)::bigint) AS prices, array_agg(i.quantity) AS quantities
+		       array_agg(CASE WHEN i.price = 'NaN' THEN (-1::bigint) << 63 ELSE (i.price * 100)::bigint END) AS prices, array_agg(i.quantity) AS quantities
 		FROM cart_item i WHERE i.cart_id = c.id) l`
 
 // loadSQL looks each owner's cart up by a subquery, so that even a plan made for an empty table uses the
@@ -40,7 +41,7 @@ const loadSQL = `
 		FROM unnest($2::bigint[], $3::bigint[]) AS o (company_id, user_id)
 		UNION
 		SELECT (SELECT id FROM cart
-			WHERE company_id = o.company_id AND cookie = o.cookie AND status = 1 AND user_id IS NULL)
+			WHERE company_id = o.company_id AND cookie = o.cookie AND status = 1 AND coalesce(user_id, 0) <= 0)
 		FROM unnest($4::bigint[], $5::text[]) AS o (company_id, cookie))
 	SELECT` + columns + `
 	FROM wanted JOIN cart c ON c.id = wanted.id` + lines

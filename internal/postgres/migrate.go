@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -68,11 +69,13 @@ const schemaSQL = `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHE
 
 // checkSchema returns a [*SchemaError] where the schema is too old. A newer one is fine: a newer
 // version of this program may be rolled out beside this one.
-func checkSchema(ctx context.Context, pool *pgxpool.Pool) error {
+func checkSchema(ctx context.Context, db interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	var have int64
-	err := pool.QueryRow(ctx, schemaSQL).Scan(&have)
+	err := db.QueryRow(ctx, schemaSQL).Scan(&have)
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && pe.Code == undefinedTable {
 		err = nil
 	}

@@ -17,22 +17,28 @@ import (
 // run on one snapshot, and what one of them does the others see only through RETURNING; so a line is
 // written or dropped only where updated or made says that its cart is ours. Each ? is the next parameter.
 const (
+	// freeToLockSQL locks carts that nobody else has locked, in the order of their ids.
+	freeToLockSQL = `held AS MATERIALIZED (
+		SELECT c.id FROM unnest(?::bigint[]) WITH ORDINALITY AS w (id, number) JOIN cart c ON c.id = w.id
+		ORDER BY w.number FOR UPDATE OF c SKIP LOCKED)`
+	// ifHeld confines updateSQL and deleteSQL to these carts.
+	ifHeld = ` AND c.id IN (SELECT id FROM held)`
+
 	// updateSQL changes the carts that are still at the version loaded, in the order in which they come. One
-	// that somebody else is changing is waited for and looked at again. A user's cart that becomes ACTIVE
-	// loses its cookie; see freeSQL.
+	// that somebody else is changing is waited for and looked at again. A cart that becomes ACTIVE keeps of user
+	// and cookie only its owner; see freeSQL.
 	updateSQL = `updated AS (
 		UPDATE cart c SET version = w.version, status = w.status, updated_at = now(),
-			cookie = CASE WHEN c.status <> 1 AND w.status = 1 AND c.user_id IS NOT NULL THEN NULL ELSE c.cookie END
+			user_id = CASE WHEN c.status <> 1 AND w.status = 1 AND c.user_id <= 0 THEN NULL ELSE c.user_id END,
+			cookie = CASE WHEN c.status <> 1 AND w.status = 1 AND c.user_id > 0 THEN NULL ELSE c.cookie END
 		FROM unnest(?::bigint[], ?::bigint[], ?::bigint[], ?::smallint[]) AS w (id, was, version, status)
-		WHERE c.id = w.id AND c.version = w.was
-		RETURNING c.id)`
+		WHERE c.id = w.id AND c.version = w.was`
 
 	// deleteSQL deletes carts; their lines follow.
 	deleteSQL = `deleted AS (
 		DELETE FROM cart c
 		USING unnest(?::bigint[], ?::bigint[]) AS w (id, was)
-		WHERE c.id = w.id AND c.version = w.was
-		RETURNING c.id)`
+		WHERE c.id = w.id AND c.version = w.was AND ` + bridgeExempt
 
 	// makeSQL creates carts, which are known by the negative of their number in the batch until they have
 	// ids. An owner who has an ACTIVE cart is left out by the unique indexes.
@@ -56,7 +62,7 @@ const (
 	// changeSQL changes lines that stay where they are. They are there: nobody changes the lines of a cart
 	// without its version. That makes it cheaper than an upsert, which looks each line up twice.
 	changeSQL = `changed AS (
-		UPDATE cart_item i SET name = p.name, price = p.cents * 0.01, quantity = p.quantity
+		UPDATE cart_item i SET name = p.name, price = ` + price + `, quantity = p.quantity
 		FROM unnest(?::bigint[], ?::bigint[], ?::text[], ?::bigint[], ?::integer[])
 			AS p (cart_id, product_id, name, cents, quantity)
 		JOIN updated ON updated.id = p.cart_id
@@ -66,29 +72,39 @@ const (
 	// out and added again has a line still.
 	appendSQL = `appended AS (
 		INSERT INTO cart_item (id, cart_id, product_id, name, price, quantity)
-		SELECT nextval(?::oid::regclass), saved.id, p.product_id, p.name, p.cents * 0.01, p.quantity
+		SELECT nextval(?::oid::regclass), saved.id, p.product_id, p.name, ` + price + `, p.quantity
 		FROM unnest(?::bigint[], ?::bigint[], ?::text[], ?::bigint[], ?::integer[])
 			WITH ORDINALITY AS p (ref, product_id, name, cents, quantity, number)
 		JOIN saved ON saved.ref = p.ref
 		ORDER BY p.number
 		ON CONFLICT (cart_id, product_id) DO UPDATE
 		SET id = excluded.id, name = excluded.name, price = excluded.price, quantity = excluded.quantity)`
+
+	// price is that of a line p, which is stored in minor units; see [cart.NaN].
+	price = `CASE WHEN p.cents = (-1::bigint) << 63 THEN 'NaN' ELSE p.cents * 0.01 END`
 )
 
-// saveStatement returns the statement that makes the changes. It answers with a row for each cart that it
-// saved: its ref, its id, and the time.
-func (s *Store) saveStatement(set *changeSet) statement {
+// saveStatement returns the statement that makes the changes; where skip is set, without those of carts that somebody
+// else has locked. It answers with a row for each cart that it saved: its ref, its id, and the time.
+func (s *Store) saveStatement(set *changeSet, skip bool) statement {
 	var parts, saved []string
 	var args []any
+	end := " RETURNING c.id)"
 	add := func(part string, columns ...any) {
 		parts, args = append(parts, part), append(args, columns...)
 	}
+	if skip {
+		ids := slices.Concat(set.ids, set.deletes)
+		slices.Sort(ids)
+		add(freeToLockSQL, ids)
+		end = ifHeld + end
+	}
 	if len(set.ids) > 0 {
-		add(updateSQL, set.ids, set.was, set.versions, set.statuses)
+		add(updateSQL+end, set.ids, set.was, set.versions, set.statuses)
 		saved = append(saved, "SELECT id AS ref, id FROM updated")
 	}
 	if len(set.deletes) > 0 {
-		add(deleteSQL, set.deletes, set.deletesWas)
+		add(deleteSQL+end, set.deletes, set.deletesWas)
 		saved = append(saved, "SELECT id AS ref, id FROM deleted")
 	}
 	if len(set.companies) > 0 {
@@ -230,13 +246,16 @@ func (s *changeSet) add(ch *cart.Change) (ref int64) {
 const freeSQL = `
 	UPDATE cart c SET cookie = NULL
 	FROM unnest($1::bigint[], $2::text[]) AS g (company_id, cookie)
-	WHERE c.company_id = g.company_id AND c.cookie = g.cookie AND c.status = 1 AND c.user_id IS NOT NULL`
+	WHERE c.company_id = g.company_id AND c.cookie = g.cookie AND c.status = 1 AND c.user_id > 0
+		AND ` + bridgeExempt
 
 // lockSQL locks carts in the order of their ids, for batches that both update carts and delete some: so
 // two batches never wait for each other in a circle.
 const lockSQL = `SELECT FROM cart WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE`
 
-// Save implements [cart.Store] in one round trip and one transaction.
+// Save implements [cart.Store] in one round trip and one transaction. It waits for carts that others have locked, which
+// mostly takes moments. After lock_timeout it leaves out those that still are, in a second round trip, so that the other
+// carts do not have to wait for them as well.
 func (s *Store) Save(ctx context.Context, changes []cart.Change) ([]cart.Saved, error) {
 	if len(changes) == 0 {
 		return nil, nil
@@ -256,16 +275,23 @@ func (s *Store) Save(ctx context.Context, changes []cart.Change) ([]cart.Saved, 
 		saved[set.index[ref]] = sv
 		return nil
 	}
-	var statements []statement
-	if len(set.deletes) > 0 && len(set.ids) > 0 {
-		statements = append(statements, statement{lockSQL, []any{slices.Concat(set.ids, set.deletes)}})
+	err := s.query(ctx, true, scan, s.saveStatements(set, false)...)
+	if sqlState(err) == lockNotAvailable {
+		err = s.query(ctx, true, scan, s.saveStatements(set, true)...)
 	}
-	if len(set.guestCookies) > 0 {
-		statements = append(statements, statement{freeSQL, []any{set.guestCompanies, set.guestCookies}})
-	}
-	statements = append(statements, s.saveStatement(set))
-	if err := s.query(ctx, true, scan, statements...); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return saved, nil
+}
+
+// saveStatements returns what makes the changes in one transaction; see saveStatement.
+func (s *Store) saveStatements(set *changeSet, skip bool) (list []statement) {
+	if len(set.deletes) > 0 && len(set.ids) > 0 && !skip {
+		list = append(list, statement{lockSQL, []any{slices.Concat(set.ids, set.deletes)}})
+	}
+	if len(set.guestCookies) > 0 {
+		list = append(list, statement{freeSQL, []any{set.guestCompanies, set.guestCookies}})
+	}
+	return append(list, s.saveStatement(set, skip))
 }

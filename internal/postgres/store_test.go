@@ -38,8 +38,15 @@ func TestCommandsThroughGroupCommit(t *testing.T) {
 
 // suiteDatabase returns a maker of databases on which the suites open what wrap makes of a store.
 func suiteDatabase[T any](option string, wrap func(testing.TB, *postgres.Store) T) func(testing.TB) storetest.Database[T] {
+	return suiteDatabaseOf(newDatabase, option, wrap)
+}
+
+// suiteDatabaseOf is suiteDatabase for databases that are not new ones only.
+func suiteDatabaseOf[T any](
+	newURL func(testing.TB) string, option string, wrap func(testing.TB, *postgres.Store) T,
+) func(testing.TB) storetest.Database[T] {
 	return func(t testing.TB) storetest.Database[T] {
-		url := newDatabase(t)
+		url := newURL(t)
 		return storetest.Database[T]{
 			Open:   func(t testing.TB) T { return wrap(t, open(t, withOption(url, option))) },
 			Insert: func(t testing.TB, c cart.Cart) int64 { return insert(t, url, c) },

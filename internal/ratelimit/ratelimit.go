@@ -2,11 +2,11 @@
 package ratelimit
 
 import (
+	"context"
 	"net/netip"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
-	"golang.org/x/time/rate"
 
 	"github.com/sellio/sellio-cart/internal/cart"
 )
@@ -15,85 +15,97 @@ import (
 // may create as many as a new one.
 const maxCallers = 100_000
 
-// Caller is who creates carts: an owner or, where the owner is a guest who has just come, the address that the
-// request comes from.
-type Caller struct {
-	Owner   cart.Owner
-	Address netip.Addr
-}
+type addressKey struct{}
 
-// At is the caller at that address. Whoever has one address of IPv6 has all that share its first 64 bits.
-func At(address netip.Addr) Caller {
+// From returns the context of a request for a guest who has just come, from that address. Nothing else is known of
+// such a guest, so the limit is that of the address. All addresses of IPv6 that share their first 64 bits count as one,
+// since one client may have them all.
+func From(ctx context.Context, address netip.Addr) context.Context {
 	address = address.Unmap().WithZone("")
 	if address.Is6() {
 		if network, err := address.Prefix(64); err == nil { // 64 bits, which each address of IPv6 has
 			address = network.Addr()
 		}
 	}
-	return Caller{Address: address}
+	return context.WithValue(ctx, addressKey{}, address)
 }
 
-// Limiter bounds how fast each caller may create carts. A nil one bounds nothing.
+// caller is who creates carts: an owner or, for a guest who has just come, an address.
+type caller struct {
+	owner   cart.Owner
+	address netip.Addr
+}
+
+// Limiter stands in front of a [cart.Service] and bounds how fast each caller may create carts. Changes to carts that
+// are there are not limited.
 type Limiter struct {
-	limit   rate.Limit
-	burst   int
-	callers *lru.Cache[Caller, *rate.Limiter]
+	cart.Service
+	rate    rate
+	callers *lru.Cache[caller, *bucket]
 }
 
-// New returns a limiter that lets a caller create that many carts a minute, and up to burst at once. It returns nil,
-// which bounds nothing, where perMinute is 0.
-func New(perMinute, burst int) (*Limiter, error) {
-	if perMinute == 0 {
-		return nil, nil
-	}
-	callers, err := lru.New[Caller, *rate.Limiter](maxCallers)
+// New returns a limiter in front of the carts that lets a caller create perMinute of them a minute, and up to burst at
+// once. Both must be positive.
+func New(carts cart.Service, perMinute, burst int) (*Limiter, error) {
+	callers, err := lru.New[caller, *bucket](maxCallers)
 	if err != nil {
 		return nil, err
 	}
-	return &Limiter{limit: rate.Limit(perMinute) / 60, burst: burst, callers: callers}, nil
+	interval := time.Minute / time.Duration(perMinute)
+	return &Limiter{Service: carts, rate: rate{interval: interval, burst: time.Duration(burst) * interval}, callers: callers}, nil
 }
 
-// Limit returns cmd as the caller may run it: it fails with CodeRateLimited where it would create a cart too many.
-// What it does to carts that are there is not limited.
-func (l *Limiter) Limit(cmd cart.Command, by Caller) cart.Command {
-	if l == nil {
-		return cmd
+// Do implements [cart.Service]. It fails with CodeRateLimited where the command would create a cart too many.
+func (l *Limiter) Do(ctx context.Context, cmd cart.Command) (*cart.Cart, error) {
+	ref := cmd.Ref()
+	if ref.ID > 0 { // only carts that are named by their owner are created
+		return l.Service.Do(ctx, cmd)
 	}
-	return &limited{Command: cmd, limiter: l, caller: by}
+	by := caller{owner: ref.Owner}
+	if address, ok := ctx.Value(addressKey{}).(netip.Addr); ok {
+		by = caller{address: address}
+	}
+	c := &creation{Command: cmd, limiter: l, caller: by}
+	done, err := l.Service.Do(ctx, c)
+	if err != nil && cart.CodeOf(err) == cart.CodeOutcomeUnknown {
+		return done, err // The cart may have been created, and the command may be running still.
+	}
+	if c.paid != nil && (err != nil || !c.creates) {
+		c.paid.giveBack(l.rate)
+	}
+	return done, err
 }
 
-// limited is a command that may create a cart. Whether it does shows when it is applied, and not before.
-type limited struct {
+// bucket returns that of the caller.
+func (l *Limiter) bucket(by caller) *bucket {
+	if b, ok := l.callers.Get(by); ok {
+		return b
+	}
+	fresh := new(bucket)
+	if b, ok, _ := l.callers.PeekOrAdd(by, fresh); ok {
+		return b
+	}
+	return fresh
+}
+
+// creation is a command that may create a cart. Whether it does shows when it is applied, and not before.
+type creation struct {
 	cart.Command
 	limiter *Limiter
-	caller  Caller
-	allowed bool // once is enough: a command that meets a conflict is applied again
+	caller  caller
+	paid    *bucket // once is enough: a command that meets a conflict is applied again
+	creates bool    // as last applied
 }
 
 // Apply implements [cart.Command].
-func (c *limited) Apply(was *cart.Cart) (*cart.Cart, error) {
-	if was == nil && !c.allowed {
-		if wait := c.limiter.wait(c.caller); wait > 0 {
+func (c *creation) Apply(was *cart.Cart) (*cart.Cart, error) {
+	c.creates = was == nil
+	if c.creates && c.paid == nil {
+		b := c.limiter.bucket(c.caller)
+		if wait := b.take(c.limiter.rate, time.Now()); wait > 0 {
 			return nil, cart.RateLimited(wait)
 		}
-		c.allowed = true
+		c.paid = b
 	}
 	return c.Command.Apply(was)
-}
-
-// wait takes one cart from what the caller may create, or returns how long it is until there is one.
-func (l *Limiter) wait(by Caller) time.Duration {
-	caller, ok := l.callers.Get(by)
-	if !ok {
-		fresh := rate.NewLimiter(l.limit, l.burst)
-		if caller, ok, _ = l.callers.PeekOrAdd(by, fresh); !ok {
-			caller = fresh
-		}
-	}
-	r := caller.Reserve()
-	wait := r.Delay()
-	if wait > 0 {
-		r.Cancel()
-	}
-	return wait
 }

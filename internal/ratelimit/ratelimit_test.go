@@ -1,6 +1,8 @@
 package ratelimit_test
 
 import (
+	"context"
+	"errors"
 	"net/netip"
 	"testing"
 	"time"
@@ -9,22 +11,49 @@ import (
 	"github.com/sellio/sellio-cart/internal/ratelimit"
 )
 
-// create applies a command of that caller where there is no cart, and returns whether it was let through.
-func create(t *testing.T, l *ratelimit.Limiter, by ratelimit.Caller) bool {
+// shelf is a service that holds one cart, or none. It applies commands, and then fails if it is told to.
+type shelf struct {
+	cart.Service
+	cart *cart.Cart
+	err  error
+	was  []*cart.Cart // what a command is applied to before, as after conflicts
+}
+
+func (s *shelf) Do(_ context.Context, cmd cart.Command) (*cart.Cart, error) {
+	var done *cart.Cart
+	for _, was := range append(s.was, s.cart) {
+		var err error
+		if done, err = cmd.Apply(was); err != nil {
+			return nil, err
+		}
+	}
+	if s.err != nil {
+		return nil, s.err
+	}
+	return done, nil
+}
+
+var (
+	user   = cart.Upsert{CompanyID: 1, Owner: cart.User(1)}
+	exists = &cart.Cart{ID: 1, Status: cart.Active, Version: 1}
+)
+
+// create lets the command create a cart, and returns whether it was let through.
+func create(ctx context.Context, t *testing.T, l *ratelimit.Limiter, cmd cart.Command) bool {
 	t.Helper()
-	c, err := l.Limit(cart.Upsert{CompanyID: 1, Owner: cart.User(1)}, by).Apply(nil)
+	c, err := l.Do(ctx, cmd)
 	if err == nil {
 		return c != nil
 	}
-	if e, ok := err.(*cart.Error); !ok || e.Code != cart.CodeRateLimited || e.Wait <= 0 || e.Wait > time.Minute {
+	if e, ok := errors.AsType[*cart.Error](err); !ok || e.Code != cart.CodeRateLimited || e.Wait <= 0 || e.Wait > time.Minute {
 		t.Fatalf("got %#v, want CodeRateLimited and a wait of up to a minute", err)
 	}
 	return false
 }
 
-func newLimiter(t *testing.T, perMinute, burst int) *ratelimit.Limiter {
+func newLimiter(t *testing.T, carts cart.Service, burst int) *ratelimit.Limiter {
 	t.Helper()
-	l, err := ratelimit.New(perMinute, burst)
+	l, err := ratelimit.New(carts, 1, burst)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,48 +62,86 @@ func newLimiter(t *testing.T, perMinute, burst int) *ratelimit.Limiter {
 
 func TestEachCallerHasItsOwnLimit(t *testing.T) {
 	t.Parallel()
-	l := newLimiter(t, 1, 2)
-	address := func(text string) ratelimit.Caller { return ratelimit.At(netip.MustParseAddr(text)) }
-	for _, by := range []ratelimit.Caller{
-		{Owner: cart.User(1)}, {Owner: cart.User(2)}, {Owner: cart.Guest("1")}, address("192.0.2.1"), address("192.0.2.2"),
+	l := newLimiter(t, &shelf{}, 2)
+	type caller struct {
+		ctx context.Context
+		cmd cart.Command
+	}
+	owner := func(o cart.Owner) caller { return caller{t.Context(), cart.Upsert{CompanyID: 1, Owner: o}} }
+	address := func(text string) caller {
+		return caller{ratelimit.From(t.Context(), netip.MustParseAddr(text)), cart.Upsert{CompanyID: 1, Owner: cart.Guest("fresh " + text)}}
+	}
+	for i, by := range []caller{
+		owner(cart.User(1)), owner(cart.User(2)), owner(cart.Guest("1")), address("192.0.2.1"), address("192.0.2.2"),
 		address("2001:db8:0:1::1"), address("2001:db8:0:2::1"),
 	} {
-		for i := range 3 {
-			if got, want := create(t, l, by), i < 2; got != want {
-				t.Errorf("%v: cart %d is let through: %v, want %v", by, i+1, got, want)
+		for n := range 3 {
+			if got, want := create(by.ctx, t, l, by.cmd), n < 2; got != want {
+				t.Errorf("caller %d: cart %d is let through: %v, want %v", i, n+1, got, want)
 			}
 		}
 	}
-	if create(t, l, address("::ffff:192.0.2.1")) || create(t, l, address("2001:db8:0:1::2")) {
-		t.Error("a caller has got another limit by another way of writing its address")
-	}
-}
-
-func TestOnlyCreationIsLimited(t *testing.T) {
-	t.Parallel()
-	l := newLimiter(t, 1, 1)
-	by := ratelimit.Caller{Owner: cart.User(1)}
-	cmd := l.Limit(cart.Upsert{CompanyID: 1, Owner: by.Owner}, by)
-	for range 3 { // as after conflicts
-		if _, err := cmd.Apply(nil); err != nil {
-			t.Errorf("the same command again: %v", err)
+	for _, again := range []string{"::ffff:192.0.2.1", "2001:db8:0:1::2"} {
+		if by := address(again); create(by.ctx, t, l, by.cmd) {
+			t.Errorf("%s has got another limit by another way of writing its address", again)
 		}
 	}
-	was := &cart.Cart{ID: 1, Status: cart.Active}
-	if c, err := l.Limit(cart.Upsert{CompanyID: 1, Owner: by.Owner}, by).Apply(was); c != was || err != nil {
-		t.Errorf("a cart that is there: got %v, %v", c, err)
-	}
-	if create(t, l, by) {
-		t.Error("the second cart is let through")
+}
+
+// TestOnlyCreationIsLimited has commands that fail or find a cart: none of them uses up what the caller may create.
+func TestOnlyCreationIsLimited(t *testing.T) {
+	t.Parallel()
+	for name, carts := range map[string]shelf{
+		"a cart that is there":     {cart: exists},
+		"another was faster":       {cart: exists, was: []*cart.Cart{nil}},
+		"the save fails":           {err: cart.Unavailable(errors.New("no database"))},
+		"too much work is waiting": {err: cart.ErrOverloaded, was: []*cart.Cart{nil, nil}},
+		"a bug":                    {err: errors.New("a bug")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLimiter(t, &carts, 1)
+			for range 3 {
+				if _, err := l.Do(t.Context(), user); !errors.Is(err, carts.err) {
+					t.Errorf("got %v, want %v", err, carts.err)
+				}
+			}
+			carts = shelf{}
+			if !create(t.Context(), t, l, user) {
+				t.Error("the first cart is not let through")
+			}
+			if create(t.Context(), t, l, user) {
+				t.Error("the second cart is let through")
+			}
+		})
 	}
 }
 
-func TestNoLimit(t *testing.T) {
+// TestEachCartCountsOnce has a command that meets conflicts, and one of unknown outcome, which may have created a cart.
+func TestEachCartCountsOnce(t *testing.T) {
 	t.Parallel()
-	l := newLimiter(t, 0, 1)
-	for range 100 {
-		if !create(t, l, ratelimit.Caller{Owner: cart.User(1)}) {
-			t.Fatal("limited")
+	carts := shelf{was: []*cart.Cart{nil, exists, nil}}
+	l := newLimiter(t, &carts, 2)
+	if !create(t.Context(), t, l, user) {
+		t.Error("a command that meets conflicts is not let through")
+	}
+	carts = shelf{err: cart.OutcomeUnknown(nil)}
+	if _, err := l.Do(t.Context(), user); !errors.Is(err, carts.err) {
+		t.Errorf("got %v, want %v", err, carts.err)
+	}
+	carts = shelf{}
+	if create(t.Context(), t, l, user) {
+		t.Error("a third cart is let through")
+	}
+}
+
+func TestCommandsByIDAreNotLimited(t *testing.T) {
+	t.Parallel()
+	carts := shelf{cart: exists}
+	l := newLimiter(t, &carts, 1)
+	for range 3 {
+		if _, err := l.Do(t.Context(), cart.PutItem{CartID: 1, Item: cart.Item{ProductID: 1}}); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -81,7 +81,7 @@ var operations = []struct {
 }
 
 const storedJSON = `{"id":9,"company_id":7,"user_id":42,"cookie":null,"status":1,` +
-	`"created_at":"2026-05-01T09:30:00.123456Z","updated_at":"2026-05-01T09:31:07Z","version":3,` +
+	`"created_at":"2026-05-01T09:30:00.123456Z","updated_at":"2026-05-01T09:31:07.000000Z","version":3,` +
 	`"items":[{"product_id":1001,"name":"Green tea","price":"4.90","quantity":2},` +
 	`{"product_id":7,"name":"\"<é>\"","price":"99999999.99","quantity":1000000}],` +
 	`"items_count":2,"total_amount":"99999999990009.80"}`
@@ -157,13 +157,13 @@ func TestOldCarts(t *testing.T) {
 		"nobody's, of no known status, for a negative price": {
 			&cart.Cart{ID: 1, CompanyID: -3, Status: 99, Version: 1, Items: []cart.Item{{ProductID: 0, Price: -1, Quantity: 3_000_000}}},
 			`{"id":1,"company_id":-3,"user_id":null,"cookie":null,"status":99,` +
-				`"created_at":"0001-01-01T00:00:00Z","updated_at":"0001-01-01T00:00:00Z","version":1,` +
+				`"created_at":"0001-01-01T00:00:00.000000Z","updated_at":"0001-01-01T00:00:00.000000Z","version":1,` +
 				`"items":[{"product_id":0,"name":"","price":"-0.01","quantity":3000000}],"items_count":1,"total_amount":"-30000.00"}`,
 		},
 		"with an empty cookie and no lines": {
 			&cart.Cart{ID: 1, Cookie: &cookie, Status: cart.Active, Version: 1},
 			`{"id":1,"company_id":0,"user_id":null,"cookie":"","status":1,` +
-				`"created_at":"0001-01-01T00:00:00Z","updated_at":"0001-01-01T00:00:00Z","version":1,` +
+				`"created_at":"0001-01-01T00:00:00.000000Z","updated_at":"0001-01-01T00:00:00.000000Z","version":1,` +
 				`"items":[],"items_count":0,"total_amount":"0.00"}`,
 		},
 	} {

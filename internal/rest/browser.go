@@ -20,9 +20,10 @@ func (s *server) forBrowsers() http.Handler {
 		}
 	}
 	return cors.New(cors.Options{
-		AllowedOrigins:   s.Origins,
-		AllowedMethods:   []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete},
-		AllowedHeaders:   []string{"Authorization", "Content-Type", "X-Request-Id", "Traceparent"},
+		AllowedOrigins: s.Origins,
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete},
+		// Any: which headers a page adds is up to the libraries for tracing and the like that it uses.
+		AllowedHeaders:   []string{"*"},
 		ExposedHeaders:   []string{"Retry-After", "X-Request-Id"},
 		AllowCredentials: true,
 		MaxAge:           preflightAge,

@@ -2,6 +2,8 @@ package rest
 
 import (
 	"context"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
@@ -60,7 +62,40 @@ func listing(p oas.ListCartsByUserParams) (cart.Listing, error) {
 		Limit:     p.Limit.Or(cart.DefaultListing),
 		Offset:    p.Offset.Or(0),
 	}
+	if other := p.StatusParam.Or(0); other != 0 {
+		status, err := cart.ParseStatus(int64(other))
+		if err == nil && l.Status == 0 {
+			l.Status = status
+		}
+		if err != nil || l.Status > 0 && l.Status != status {
+			return l, cart.Invalid(l.Validate(), errStatusParam)
+		}
+	}
 	return l, l.Validate()
+}
+
+// Failures of fields that the domain does not know, or knows otherwise.
+var (
+	errStatusParam = fieldError("status_param",
+		"Must be 1 (ACTIVE), 2 (LOCKED), 3 (CHECKED_OUT) or 4 (CANCELLED), and the same as status where both are given.")
+	errAnyProductID = fieldError("product_id", "Must be a whole number from -9223372036854775808 to 9223372036854775807.")
+)
+
+func fieldError(field, detail string) error {
+	return cart.Invalid(&cart.Error{Code: cart.CodeInvalid, Fields: []cart.FieldError{{Field: field, Detail: detail}}})
+}
+
+// nameOf returns a name as the body of the request has it, "" where that has half of a surrogate pair: the decoder makes
+// U+FFFD of it, which a name may hold as well.
+func nameOf(ctx context.Context, decoded string) string {
+	if !strings.ContainsRune(decoded, utf8.RuneError) {
+		return decoded
+	}
+	in := input{}
+	if in.readBody(visitOf(ctx).request) != nil {
+		return ""
+	}
+	return in.text("name")
 }
 
 // ownerOf returns the owner whom a body names or, where it names none, who makes the request. A cookie must be valid even where the user wins over it.

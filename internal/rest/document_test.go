@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/legacy"
 
 	"github.com/sellio/sellio-cart/api"
+	"github.com/sellio/sellio-cart/internal/cart"
 )
 
 // document loads the document once; its router needs it to be valid, examples and all.
@@ -82,5 +84,35 @@ func conforms(t *testing.T, req *http.Request, a answer) {
 func TestDocumentIsValid(t *testing.T) {
 	if _, err := document(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What the document allows in a text is what the service takes, so that what is generated from the document is valid.
+func TestDocumentedTexts(t *testing.T) {
+	doc, err := document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	takes := func(c cart.Command) bool { return c.Validate() == nil }
+	for _, field := range []struct {
+		schema, name string
+		takes        func(text string) bool
+	}{
+		{"UpsertRequest", "cookie", func(s string) bool { return takes(cart.Upsert{CompanyID: 1, Owner: cart.Guest(s)}) }},
+		{"ItemRequest", "name", func(s string) bool {
+			return takes(cart.PutItem{CartID: 1, Item: cart.Item{ProductID: 1, Name: s, Quantity: 1}})
+		}},
+		{"ItemRequest", "price", func(s string) bool { _, err := cart.ParsePrice(s); return err == nil }},
+	} {
+		schema := doc.Components.Schemas[field.schema].Value.Properties[field.name].Value
+		texts := []string{"", "é", "\u0080", "\u2028", "\ufffd", "😀", strings.Repeat("1", 255), strings.Repeat("1", 256), strings.Repeat("é", 255)}
+		for c := range rune(0x80) {
+			texts = append(texts, string(c), "1"+string(c), "1"+string(c)+"1")
+		}
+		for _, text := range texts {
+			if allowed, taken := schema.VisitJSON(text) == nil, field.takes(text); allowed != taken {
+				t.Errorf("%s %q: allowed by the document %v, taken %v", field.name, text, allowed, taken)
+			}
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/ogen-go/ogen/ogenerrors"
@@ -49,7 +50,7 @@ func (s *server) explain(ctx context.Context, r *http.Request, refused ogenerror
 // read returns the values of path, query or body. Its error says why there are none.
 func (s *server) read(r *http.Request) (input, error) {
 	in := input{}
-	if r.Method == http.MethodPost || r.Method == http.MethodPut {
+	if takesBody(r) {
 		if err := in.readBody(r); err != nil {
 			return nil, err
 		}
@@ -68,6 +69,11 @@ func (s *server) read(r *http.Request) (input, error) {
 		}
 	}
 	return in, nil
+}
+
+// takesBody reports whether the operation has a body. All with these methods do.
+func takesBody(r *http.Request) bool {
+	return r.Method == http.MethodPost || r.Method == http.MethodPut
 }
 
 // input is a request that was refused: what each field holds, as it came.
@@ -111,6 +117,8 @@ var checks = map[oas.OperationName]func(context.Context, input) error{
 			Status:    oas.NewOptInt32(in.status(in.filter("status"))),
 			Limit:     oas.NewOptInt64(in.orElse("limit", cart.DefaultListing, 0)),
 			Offset:    oas.NewOptInt64(in.orElse("offset", 0, -1)),
+
+			StatusParam: oas.NewOptInt32(in.status(in.filter("status_param"))),
 		})
 		return err
 	},
@@ -137,19 +145,26 @@ var checks = map[oas.OperationName]func(context.Context, input) error{
 		return err
 	},
 	oas.SetQuantityOperation: func(_ context.Context, in input) error {
-		_, err := setQuantity(&oas.QuantityRequest{Quantity: in.integer("quantity", cart.MaxQuantity+1)},
-			oas.SetQuantityParams{CartID: in.integer("cart_id", 0), ProductID: in.integer("product_id", 0)})
-		return err
+		_, err := setQuantity(&oas.QuantityRequest{Quantity: in.integer("quantity", cart.MaxQuantity+1)}, oas.SetQuantityParams{CartID: 1})
+		return cart.Invalid(in.line(), err)
 	},
 	oas.RemoveItemOperation: func(_ context.Context, in input) error {
-		_, err := removeItem(oas.RemoveItemParams{CartID: in.integer("cart_id", 0), ProductID: in.integer("product_id", 0)})
-		return err
+		return in.line()
 	},
 	oas.SetStatusOperation: func(_ context.Context, in input) error {
 		_, err := setStatus(&oas.StatusRequest{Status: in.status(in.integer("status", 0))},
 			oas.SetStatusParams{CartID: in.integer("cart_id", 0)})
 		return err
 	},
+}
+
+// line checks the path of a line, whose product may have any number.
+func (in input) line() error {
+	_, err := removeItem(oas.RemoveItemParams{CartID: in.integer("cart_id", 0)})
+	if _, unreadable := strconv.ParseInt(string(in["product_id"]), 10, 64); unreadable != nil {
+		return cart.Invalid(err, errAnyProductID)
+	}
+	return err
 }
 
 // integer returns the number in a field, or unreadable where there is none that fits.
@@ -185,10 +200,39 @@ func (in input) status(n int64) int32 {
 // text returns the string in a field, or "", which no field may hold.
 func (in input) text(name string) string {
 	var s string
-	if !utf8.Valid(in[name]) || json.Unmarshal(in[name], &s) != nil {
+	if !utf8.Valid(in[name]) || hasHalf(in[name]) || json.Unmarshal(in[name], &s) != nil {
 		return ""
 	}
 	return s
+}
+
+// hasHalf reports whether a JSON string has half of a surrogate pair, which stands for no character.
+func hasHalf(raw []byte) bool {
+	escaped := func(at int) rune { // 0 where there is no \u
+		if at+6 > len(raw) || raw[at] != '\\' || raw[at+1] != 'u' {
+			return 0
+		}
+		n, err := strconv.ParseUint(string(raw[at+2:at+6]), 16, 16)
+		if err != nil {
+			return 0
+		}
+		return rune(n)
+	}
+	for at := 0; at < len(raw); at++ {
+		if raw[at] != '\\' {
+			continue
+		}
+		first := escaped(at)
+		if !utf16.IsSurrogate(first) {
+			at++ // what is escaped begins no escape
+			continue
+		}
+		if utf16.DecodeRune(first, escaped(at+6)) == utf8.RuneError {
+			return true
+		}
+		at += 11
+	}
+	return false
 }
 
 // given reports whether a field is there and not null.

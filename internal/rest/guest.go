@@ -17,8 +17,8 @@ const (
 // guest returns the cookie that the request brings or, where it brings none that is valid, a fresh
 // one, the same each time. The caller gets a fresh one only with [visit.keepGuest].
 func (v *visit) guest() string {
-	if held := auth.HeldCookie(v.request.Header["Cookie"]); held != "" {
-		return held
+	if shown := auth.CookieOf(v.request.Header["Cookie"]); shown != "" {
+		return shown
 	}
 	if v.fresh == "" {
 		var random [cookieBytes]byte

@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"net/netip"
 
 	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
@@ -13,12 +12,8 @@ import (
 // handler implements the operations of api/openapi.yaml. What it gets has passed the checks that the
 // document states.
 type handler struct {
-	carts   cart.Service
-	version string
-	auth    *auth.Authenticator // see [Options]
-	ready   func() error
-	limit   *ratelimit.Limiter
-	proxies []netip.Prefix
+	Options
+	carts cart.Service
 }
 
 var (
@@ -29,10 +24,10 @@ var (
 // HandleBearer finds out who makes a request, of operations that the document says are not open to all. It runs
 // before anything else of the request is read.
 func (h *handler) HandleBearer(ctx context.Context, _ oas.OperationName, t oas.Bearer) (context.Context, error) {
-	if h.auth == nil {
+	if h.Auth == nil {
 		return ctx, nil
 	}
-	caller, err := h.auth.Authenticate(ctx, t.Request.Header["Authorization"], t.Request.Header["Cookie"], visitOf(ctx).guest)
+	caller, err := h.Auth.Authenticate(ctx, t.Request.Header["Authorization"], t.Request.Header["Cookie"], visitOf(ctx).guest)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +35,7 @@ func (h *handler) HandleBearer(ctx context.Context, _ oas.OperationName, t oas.B
 }
 
 func (h *handler) GetService(context.Context) (*oas.Service, error) {
-	return &oas.Service{Service: "sellio-cart", Version: h.version}, nil
+	return &oas.Service{Service: "sellio-cart", Version: h.Version}, nil
 }
 
 func (h *handler) GetHealth(context.Context) (*oas.Health, error) {
@@ -52,7 +47,7 @@ func (h *handler) GetHealthV1(ctx context.Context) (*oas.Health, error) {
 }
 
 func (h *handler) GetReady(context.Context) (oas.GetReadyRes, error) {
-	if err := h.ready(); err != nil {
+	if err := h.Ready(); err != nil {
 		return nil, err
 	}
 	return &oas.Health{Status: "ready"}, nil
@@ -83,20 +78,25 @@ func (h *handler) ListCartsByUser(ctx context.Context, p oas.ListCartsByUserPara
 }
 
 func (h *handler) ListCartsByIDs(ctx context.Context, req *oas.IDsRequest) (oas.ListCartsByIDsRes, error) {
+	if err := cart.CheckIDs(req.Ids); err != nil {
+		return nil, err
+	}
 	return many(h.carts.GetMany(ctx, req.Ids))
 }
 
 func (h *handler) UpsertCart(ctx context.Context, req *oas.UpsertRequest) (oas.UpsertCartRes, error) {
 	cmd, err := upsert(ctx, req)
-	return h.do(ctx, h.limit.Limit(cmd, h.caller(ctx, cmd.Owner)), err)
+	return h.do(ctx, cmd, err)
 }
 
 func (h *handler) AddItem(ctx context.Context, req *oas.AddItemRequest) (oas.AddItemRes, error) {
+	req.Name = nameOf(ctx, req.Name)
 	cmd, err := addItem(ctx, req)
-	return h.do(ctx, h.limit.Limit(cmd, h.caller(ctx, cmd.Owner)), err)
+	return h.do(ctx, cmd, err)
 }
 
 func (h *handler) PutItem(ctx context.Context, req *oas.ItemRequest, p oas.PutItemParams) (oas.PutItemRes, error) {
+	req.Name = nameOf(ctx, req.Name)
 	cmd, err := putItem(req, p)
 	return h.do(ctx, cmd, err)
 }
@@ -116,14 +116,6 @@ func (h *handler) SetStatus(ctx context.Context, req *oas.StatusRequest, p oas.S
 	return h.do(ctx, cmd, err)
 }
 
-// caller returns who creates a cart for the owner. A fresh cookie is nobody yet, so its address counts.
-func (h *handler) caller(ctx context.Context, owner cart.Owner) ratelimit.Caller {
-	if v := visitOf(ctx); v.fresh != "" {
-		return ratelimit.At(clientAddress(v.request, h.proxies))
-	}
-	return ratelimit.Caller{Owner: owner}
-}
-
 // do runs the command unless there is an error already. A fresh guest cookie goes out whatever comes
 // of the command, so that a caller who repeats it finds the cart that it may have made; but not where it has
 // made too many, or the next try would be that of another caller.
@@ -132,10 +124,12 @@ func (h *handler) do(ctx context.Context, cmd cart.Command, err error) (*oas.Car
 		return nil, err
 	}
 	v := visitOf(ctx)
-	v.keepGuest(cmd.Ref().Owner)
+	if v.fresh != "" { // Its cookie is nobody yet.
+		ctx = ratelimit.From(ctx, clientAddress(v.request, h.TrustedProxies))
+	}
 	c, err := h.carts.Do(ctx, cmd)
-	if cart.CodeOf(err) == cart.CodeRateLimited {
-		v.Header().Del("Set-Cookie")
+	if err == nil || cart.CodeOf(err) != cart.CodeRateLimited {
+		v.keepGuest(cmd.Ref().Owner)
 	}
 	return one(c, err)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/go-faster/jx"
 	"github.com/ogen-go/ogen/ogenerrors"
 
+	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/requestid"
 	"github.com/sellio/sellio-cart/internal/rest/oas"
@@ -24,6 +25,8 @@ var statuses = map[cart.Code]int{
 	cart.CodeNotFound:       http.StatusNotFound,
 	cart.CodeNotAllowed:     http.StatusBadRequest,
 	cart.CodeNotActive:      http.StatusConflict,
+	cart.CodeFull:           http.StatusConflict,
+	cart.CodeUnpriced:       http.StatusConflict,
 	cart.CodeConflict:       http.StatusConflict,
 	cart.CodeOverloaded:     http.StatusServiceUnavailable,
 	cart.CodeUnavailable:    http.StatusServiceUnavailable,
@@ -47,11 +50,15 @@ type refusal struct {
 func (r *refusal) Error() string { return r.detail }
 
 var (
+	errHeaderTooLarge = &refusal{
+		http.StatusRequestHeaderFieldsTooLarge, fmt.Sprintf("The headers, path and query are larger than %d bytes.", maxHeader),
+	}
 	errNoPath    = &refusal{http.StatusNotFound, "There is no such path."}
 	errNoMethod  = &refusal{http.StatusMethodNotAllowed, "The path does not take this method."}
 	errTooLarge  = &refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("The body is larger than %d bytes.", maxBody)}
 	errNotJSON   = &refusal{http.StatusBadRequest, "The body is not JSON."}
 	errType      = &refusal{http.StatusUnsupportedMediaType, "The Content-Type must be application/json."}
+	errCoded     = &refusal{http.StatusUnsupportedMediaType, "The body must come without a Content-Encoding."}
 	errOtherSite = &refusal{http.StatusForbidden, "Pages of other sites may not do this."}
 	errTooSlow   = &refusal{http.StatusRequestTimeout, "The body did not come in time."}
 	errTooLong   = &refusal{http.StatusServiceUnavailable, "The request took too long. Please try again in a moment."}
@@ -66,15 +73,24 @@ type panicked struct {
 // Error implements error.
 func (p *panicked) Error() string { return fmt.Sprintf("panic: %v\n%s", p.value, p.stack) }
 
-// fail answers with the problem that err is. It does nothing where an answer has begun: all that can
-// fail then is sending it.
+// fail answers with the problem that err is, or as it should where the request can be read another way. It does nothing
+// where an answer has begun: all that can fail then, but for a bug, is sending it.
 func (s *server) fail(ctx context.Context, w http.ResponseWriter, r *http.Request, err error) {
+	v := visitOf(ctx)
+	if _, bug := errors.AsType[*panicked](err); v.status != 0 && !bug {
+		s.Logger.DebugContext(ctx, "http answer not sent", slog.Any("error", err))
+		return
+	}
 	_, kept := errors.AsType[*ogenerrors.SecurityError](err) // It explains itself.
 	if bad, ok := errors.AsType[ogenerrors.Error](err); ok && !kept {
+		if again := v.again(r); again != nil {
+			s.routes.ServeHTTP(w, again)
+			return
+		}
 		err = s.explain(ctx, r, bad)
 	}
 	p := s.problem(ctx, r, err)
-	if visitOf(ctx).status != 0 {
+	if v.status != 0 {
 		return
 	}
 	h := w.Header()
@@ -87,7 +103,7 @@ func (s *server) fail(ctx context.Context, w http.ResponseWriter, r *http.Reques
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	}
 	if p.Status == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", "Bearer")
+		h.Set("WWW-Authenticate", challenge(err))
 	}
 	if p.Status == http.StatusRequestEntityTooLarge {
 		h.Set("Connection", "close") // Otherwise net/http would wait for the rest of the body.
@@ -98,6 +114,14 @@ func (s *server) fail(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	if _, err := w.Write(e.Bytes()); err != nil {
 		s.Logger.DebugContext(ctx, "http answer not sent", slog.Any("error", err))
 	}
+}
+
+// challenge tells the caller of a request without valid credentials how to show them (RFC 6750, section 3).
+func challenge(err error) string {
+	if errors.Is(err, auth.ErrInvalidToken) {
+		return `Bearer error="invalid_token"`
+	}
+	return "Bearer"
 }
 
 // problem describes the error, and logs it where the fault is ours.

@@ -161,7 +161,7 @@ func (a answer) problem(t *testing.T, status int) problem {
 	if p.Type != "about:blank" || p.Title != http.StatusText(status) || p.Status != status || p.Detail == "" {
 		t.Errorf("not a whole problem: %s", a.body)
 	}
-	if challenge := a.header.Get("WWW-Authenticate"); (status == http.StatusUnauthorized) != (challenge == "Bearer") {
+	if challenge := a.header.Get("WWW-Authenticate"); (status == http.StatusUnauthorized) != strings.HasPrefix(challenge, "Bearer") {
 		t.Errorf("status %d with WWW-Authenticate %q", status, challenge)
 	}
 	if retry := a.header.Get("Retry-After"); (status == http.StatusServiceUnavailable) != (retry == "1") {

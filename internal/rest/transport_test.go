@@ -13,16 +13,19 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
+	"github.com/sellio/sellio-cart/internal/requestid"
 	"github.com/sellio/sellio-cart/internal/rest"
 )
 
 func TestUnknownPath(t *testing.T) {
 	s := start(t, newHandler(&fakeCarts{}, quiet()))
-	for _, path := range []string{"/nope", "/api", "/api/v1/", "/api/v1/cart", "/api/v1/carts", "/api/v1/cart/1/", "/api/v1/cart/1/items", "/api/v1/cart/1/item/2/quantity/3"} {
+	for _, path := range []string{"/nope", "/api", "/api/v1/", "/api/v1/cart", "/api/v1/carts", "/api/v1/cart/1/items", "/api/v1/cart/1/item/2/quantity/3"} {
 		for _, method := range []string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"} {
 			send(t, s, method, path, "").problem(t, http.StatusNotFound)
 		}
@@ -34,7 +37,14 @@ func TestOddPaths(t *testing.T) {
 	s := start(t, newHandler(&fakeCarts{answer: stored()}, quiet()))
 	for path, status := range map[string]int{
 		"//":                           http.StatusNotFound,
-		"/healthz/":                    http.StatusNotFound,
+		"/healthz/":                    http.StatusOK,
+		"/api/v1/healthz/?a=b":         http.StatusOK,
+		"/api/v1/cart/1/":              http.StatusOK,
+		"/api/v1/cart/1//":             http.StatusNotFound,
+		"/api/v1//cart/1":              http.StatusNotFound,
+		"/api/v1/cart/1%2F":            http.StatusNotFound,
+		"/api/v1/cart/.":               http.StatusNotFound,
+		"/api/v1/cart/%2e%2e":          http.StatusNotFound,
 		"/./healthz":                   http.StatusNotFound,
 		"/api/v1/cart/1/../2":          http.StatusNotFound,
 		"/api/v1/cart/":                http.StatusNotFound,
@@ -45,8 +55,15 @@ func TestOddPaths(t *testing.T) {
 		"http://example.com/healthz":   http.StatusOK,
 		"/healthz?company_id=%zz&a;b=": http.StatusOK,
 	} {
-		if got := talk(t, s, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n"); got.StatusCode != status {
+		got := talk(t, s, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
+		if got.StatusCode != status {
 			t.Errorf("%s: status %d, want %d", path, got.StatusCode, status)
+		}
+		if kind := got.Header.Get("Content-Type"); status == http.StatusNotFound && kind != "application/problem+json" {
+			t.Errorf("%s: answered with %s", path, kind)
+		}
+		if got.Header.Get("Cache-Control") != "no-store" || got.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: headers %v", path, got.Header)
 		}
 	}
 }
@@ -101,6 +118,10 @@ func TestContentType(t *testing.T) {
 		"application/json":                  http.StatusOK,
 		"application/json; charset=utf-8":   http.StatusOK,
 		"Application/JSON":                  http.StatusOK,
+		"application/vnd.api+json":          http.StatusOK,
+		"Application/Ld+Json; charset=x":    http.StatusOK,
+		"text/x+json":                       http.StatusUnsupportedMediaType,
+		"application/+jsonp":                http.StatusUnsupportedMediaType,
 		"text/plain":                        http.StatusUnsupportedMediaType,
 		"application/x-www-form-urlencoded": http.StatusUnsupportedMediaType,
 		"multipart/form-data; boundary=x":   http.StatusUnsupportedMediaType,
@@ -116,6 +137,19 @@ func TestContentType(t *testing.T) {
 		}
 		if status != http.StatusOK {
 			got.problem(t, status)
+		}
+	}
+}
+
+func TestContentEncoding(t *testing.T) {
+	s := start(t, newHandler(&fakeCarts{answer: stored()}, quiet()))
+	for coding, status := range map[string]int{
+		"identity": http.StatusOK, "Identity": http.StatusOK, "gzip": http.StatusUnsupportedMediaType, "br": http.StatusUnsupportedMediaType,
+		"identity, gzip": http.StatusUnsupportedMediaType, "": http.StatusUnsupportedMediaType,
+	} {
+		got := send(t, s, "POST", "/api/v1/cart/9/item", itemJSON, "Content-Encoding", coding)
+		if got.status != status {
+			t.Errorf("%q: status %d, want %d: %s", coding, got.status, status, got.body)
 		}
 	}
 }
@@ -254,6 +288,49 @@ func TestPanicInAnswer(t *testing.T) {
 	}()
 	if w.Code != http.StatusOK || !strings.Contains(log.String(), "broken") {
 		t.Errorf("status %d, log %q", w.Code, log.String())
+	}
+}
+
+// goneWriter is that of a client that has gone.
+type goneWriter struct{ *httptest.ResponseRecorder }
+
+func (goneWriter) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+
+// A client that leaves while it is answered is no reason for alarm either, however the answer comes about.
+func TestCallerGoneWhileAnswered(t *testing.T) {
+	for name, carts := range map[string]*fakeCarts{"a cart": {answer: stored()}, "a problem": {err: cart.ErrNotFound}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			h := newHandler(carts, slog.New(slog.NewJSONHandler(&log, nil)))
+			h.ServeHTTP(goneWriter{httptest.NewRecorder()}, httptest.NewRequest(http.MethodGet, "/api/v1/cart/9", http.NoBody))
+			if log.Len() > 0 {
+				t.Errorf("logged %s", log.String())
+			}
+		})
+	}
+}
+
+// A client without credentials is told how to show them, and one whose token is not valid that it is not.
+func TestChallenge(t *testing.T) {
+	who, err := auth.New(t.Context(), auth.Options{Tokens: []string{"0123456789abcdef0123456789abcdef"}, Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, requestid.HTTP(rest.New(&fakeCarts{answer: stored()}, rest.Options{
+		Logger: quiet(), RequestTimeout: time.Minute, MaxRequests: 100, Auth: who,
+	})))
+	for credentials, want := range map[string]string{
+		"":             "Bearer",
+		"Basic dTpw":   "Bearer",
+		"Bearer wrong": `Bearer error="invalid_token"`,
+		"bearer":       `Bearer error="invalid_token"`,
+	} {
+		got := send(t, s, "GET", "/api/v1/cart/9", "", "Authorization", credentials)
+		got.problem(t, http.StatusUnauthorized)
+		if challenge := got.header.Get("WWW-Authenticate"); challenge != want {
+			t.Errorf("%q: WWW-Authenticate %q, want %q", credentials, challenge, want)
+		}
 	}
 }
 

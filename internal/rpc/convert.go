@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -116,7 +117,13 @@ func lines(items []cart.Item) []*cartv1.CartItem {
 	return pointers
 }
 
-// timestamp prints in RFC 3339, to the microsecond: what PostgreSQL keeps. Package time is fast at its own layouts only.
+// timestamp prints in RFC 3339, always to the microsecond, which is what PostgreSQL keeps. Package time is fast at its
+// own layouts only, and those leave digits out.
 func timestamp(t time.Time) string {
-	return t.UTC().Truncate(time.Microsecond).Format(time.RFC3339Nano)
+	var buf [len("2006-01-02T15:04:05.000000Z")]byte
+	text := t.UTC().AppendFormat(buf[:0], time.RFC3339)
+	point := len(text) - len("Z")
+	text = strconv.AppendInt(text[:point], int64(1_000_000+t.Nanosecond()/1000), 10)
+	text[point] = '.' // in the place of the 1, which kept the zeros
+	return string(append(text, 'Z'))
 }

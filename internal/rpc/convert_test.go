@@ -14,7 +14,7 @@ import (
 func TestMessage(t *testing.T) {
 	want := &cartv1.Cart{
 		Id: 11, CompanyId: 5, UserId: 7, Cookie: "c-1", Status: cartv1.CartStatus_LOCKED, Version: 3,
-		CreatedAt: "2024-02-29T20:59:58.123456Z", UpdatedAt: "2024-02-29T21:59:58Z",
+		CreatedAt: "2024-02-29T20:59:58.123456Z", UpdatedAt: "2024-02-29T21:59:58.000000Z",
 		TotalAmount: "99999999990059.97",
 		Items: []*cartv1.CartItem{
 			{ProductId: 1, Name: "Tea, 茶", Price: "19.99", Quantity: 3},

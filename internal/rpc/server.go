@@ -26,7 +26,6 @@ import (
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
 	"github.com/sellio/sellio-cart/internal/auth"
 	"github.com/sellio/sellio-cart/internal/cart"
-	"github.com/sellio/sellio-cart/internal/ratelimit"
 )
 
 // The limits of what clients may ask of the server. The largest valid request is a few kilobytes.
@@ -50,9 +49,8 @@ type Options struct {
 	IdleTimeout    time.Duration // after which a connection without requests is ended
 	MaxRequests    int           // under way at once; further ones are refused
 
-	Auth  *auth.Authenticator // nil: every caller is trusted
-	Limit *ratelimit.Limiter  // of creating carts
-	TLS   *tls.Config         // without it the server speaks in the clear
+	Auth *auth.Authenticator // nil: every caller is trusted
+	TLS  *tls.Config         // without it the server speaks in the clear
 	// ServerOptions are more options of the library, and may be left out. Unary interceptors among them stand around
 	// all else that the server does.
 	ServerOptions []grpc.ServerOption
@@ -108,7 +106,7 @@ func New(carts cart.Service, o Options) *Server {
 			Timeout:               20 * time.Second,
 		}),
 	)...)
-	s.register(cartv1.CartService_ServiceDesc, &service{carts: carts, limit: o.Limit, unsent: &s.unsent})
+	s.register(cartv1.CartService_ServiceDesc, &service{carts: carts, unsent: &s.unsent})
 	s.register(healthv1.Health_ServiceDesc, s.health)
 	s.SetReady(true)
 	reflection.Register(s.grpc)

@@ -3,11 +3,9 @@ package rpc
 import (
 	"cmp"
 	"context"
-	"slices"
 
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
 	"github.com/sellio/sellio-cart/internal/cart"
-	"github.com/sellio/sellio-cart/internal/ratelimit"
 )
 
 // service implements CartService. Its errors are the domain's; the server turns them into statuses.
@@ -15,23 +13,20 @@ type service struct {
 	cartv1.UnsafeCartServiceServer // so that a method without an implementation does not compile
 
 	carts  cart.Service
-	limit  *ratelimit.Limiter
 	unsent *unsent
 }
 
 // UpsertCart implements [cartv1.CartServiceServer].
 func (s *service) UpsertCart(ctx context.Context, req *cartv1.UpsertCartRequest) (*cartv1.CartResponse, error) {
 	owner, err := ownerOf(ctx, req.GetUserId(), req.GetCookie())
-	cmd := cart.Upsert{CompanyID: req.GetCompanyId(), Owner: owner}
-	return s.do(ctx, s.limit.Limit(cmd, ratelimit.Caller{Owner: owner}), err)
+	return s.do(ctx, cart.Upsert{CompanyID: req.GetCompanyId(), Owner: owner}, err)
 }
 
 // AddItem implements [cartv1.CartServiceServer].
 func (s *service) AddItem(ctx context.Context, req *cartv1.AddItemRequest) (*cartv1.CartResponse, error) {
 	owner, badOwner := ownerOf(ctx, req.GetUserId(), req.GetCookie())
 	item, badItem := itemOf(req)
-	cmd := cart.AddItem{CompanyID: req.GetCompanyId(), Owner: owner, Item: item}
-	return s.do(ctx, s.limit.Limit(cmd, ratelimit.Caller{Owner: owner}), badOwner, badItem)
+	return s.do(ctx, cart.AddItem{CompanyID: req.GetCompanyId(), Owner: owner, Item: item}, badOwner, badItem)
 }
 
 // UpsertItem implements [cartv1.CartServiceServer].
@@ -99,10 +94,7 @@ func (s *service) ListByUser(ctx context.Context, req *cartv1.ListByUserRequest)
 // ListByIds implements [cartv1.CartServiceServer].
 func (s *service) ListByIds(ctx context.Context, req *cartv1.ListByIdsRequest) (*cartv1.CartList, error) { //nolint:revive // generated name
 	ids := req.GetIds()
-	if len(ids) > cart.MaxCartsAsked || slices.ContainsFunc(ids, func(id int64) bool { return id <= 0 }) {
-		return nil, cart.InvalidField("ids")
-	}
-	if err := s.unsent.check(); err != nil {
+	if err := cmp.Or(cart.CheckIDs(ids), s.unsent.check()); err != nil {
 		return nil, err
 	}
 	return list(s.carts.GetMany(ctx, ids))

@@ -22,6 +22,8 @@ var statusCodes = map[cart.Code]codes.Code{
 	cart.CodeNotFound:       codes.NotFound,
 	cart.CodeNotAllowed:     codes.FailedPrecondition,
 	cart.CodeNotActive:      codes.FailedPrecondition,
+	cart.CodeFull:           codes.FailedPrecondition,
+	cart.CodeUnpriced:       codes.FailedPrecondition,
 	cart.CodeConflict:       codes.Aborted,
 	cart.CodeOverloaded:     codes.ResourceExhausted,
 	cart.CodeUnavailable:    codes.Unavailable,

@@ -85,7 +85,7 @@ func TestPlans(t *testing.T) {
 		{"load", loadSQL, 1},
 		{"list", listSQL, 5},
 		{"updateCart", updateCartSQL, 5},
-		{"updateCartFreed", updateCartFreedSQL, 5},
+		{"activateCart", activateCartSQL, 5},
 		{"deleteCart", deleteCartSQL, 2},
 		{"freeCookie", freeCookieSQL, 2},
 		{"updateLine", updateLineSQL, 5},

@@ -20,9 +20,9 @@ const columns = `
 	c.id, c.company_id, c.user_id, c.cookie, c.status, c.version, c.created_at, c.updated_at,
 	c.status = 2 AND (
 		EXISTS (SELECT 1 FROM cart a
-			WHERE a.status = 1 AND a.company_id = c.company_id AND a.user_id = c.user_id)
-		OR c.user_id IS NULL AND EXISTS (SELECT 1 FROM cart a
-			WHERE a.status = 1 AND a.company_id = c.company_id AND a.cookie = c.cookie AND a.user_id IS NULL)),
+			WHERE a.status = 1 AND a.company_id = c.company_id AND a.user_id = c.user_id AND a.user_id > 0)
+		OR coalesce(c.user_id, 0) <= 0 AND EXISTS (SELECT 1 FROM cart a
+			WHERE a.status = 1 AND a.company_id = c.company_id AND a.cookie = c.cookie AND coalesce(a.user_id, 0) <= 0)),
 	(SELECT string_agg(product_id || ' ' || price || ' ' || quantity || ' ' || octet_length(name) || ' ' || name, '')
 		FROM (SELECT * FROM cart_item WHERE cart_id = c.id ORDER BY id))`
 
@@ -37,7 +37,7 @@ const loadSQL = `
 		WHERE a.company_id = o.value ->> 0 AND a.user_id = o.value ->> 1 AND a.status = 1
 		UNION ALL
 		SELECT a.id FROM json_each(?1, '$.guests') o CROSS JOIN cart a
-		WHERE a.company_id = o.value ->> 0 AND a.cookie = o.value ->> 1 AND a.status = 1 AND a.user_id IS NULL)`
+		WHERE a.company_id = o.value ->> 0 AND a.cookie = o.value ->> 1 AND a.status = 1 AND coalesce(a.user_id, 0) <= 0)`
 
 // Load implements [cart.Store] with one statement.
 func (s *Store) Load(ctx context.Context, refs []cart.Ref) ([]*cart.Cart, error) {

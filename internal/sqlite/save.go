@@ -141,15 +141,16 @@ func (w *writer) create(c *cart.Cart) (int64, error) {
 
 const freeCookieSQL = `
 	UPDATE cart SET cookie = NULL
-	WHERE company_id = ? AND cookie = ? AND status = 1 AND user_id IS NOT NULL`
+	WHERE company_id = ? AND cookie = ? AND status = 1 AND user_id > 0`
 
 // free makes way for a guest's ACTIVE cart. Carts of the Python service may hold a user and a cookie;
 // they are the user's, but the unique index of cookies does not know that.
 func (w *writer) free(c *cart.Cart) error {
-	if c.UserID != nil || c.Cookie == nil {
+	owner := c.Owner()
+	if owner.Cookie == "" {
 		return nil
 	}
-	_, err := w.exec(w.store.freeCookie, c.CompanyID, *c.Cookie)
+	_, err := w.exec(w.store.freeCookie, c.CompanyID, owner.Cookie)
 	return err
 }
 
@@ -157,9 +158,10 @@ const updateCartSQL = `
 	UPDATE cart SET status = ?, version = ?, updated_at = ?
 	WHERE id = ? AND version = ?`
 
-// For a user's cart that becomes ACTIVE: it must not take a cookie from a guest, see free.
-const updateCartFreedSQL = `
-	UPDATE cart SET status = ?, version = ?, updated_at = ?, cookie = NULL
+// For a cart that becomes ACTIVE: of user and cookie it keeps only its owner, see free.
+const activateCartSQL = `
+	UPDATE cart SET status = ?, version = ?, updated_at = ?,
+		user_id = CASE WHEN user_id > 0 THEN user_id END, cookie = CASE WHEN user_id > 0 THEN NULL ELSE cookie END
 	WHERE id = ? AND version = ?`
 
 // update reports whether the cart was at the version loaded and its owner has no other ACTIVE one.
@@ -170,9 +172,7 @@ func (w *writer) update(ch *cart.Change) (bool, error) {
 		if err := w.free(c); err != nil {
 			return false, err
 		}
-		if c.UserID != nil {
-			stmt = w.store.updateCartFreed
-		}
+		stmt = w.store.activateCart
 	}
 	ok, err := w.touch(stmt, int64(c.Status), c.Version, w.now.UnixMicro(), c.ID, ch.Was)
 	if ch.Activates && isTaken(err) {

@@ -39,9 +39,9 @@ type Store struct {
 
 	load, list *sql.Stmt
 
-	insertCart, updateCart, updateCartFreed, deleteCart *sql.Stmt
-	freeCookie                                          *sql.Stmt
-	appendLine, updateLine, deleteLine                  *sql.Stmt
+	insertCart, updateCart, activateCart, deleteCart *sql.Stmt
+	freeCookie                                       *sql.Stmt
+	appendLine, updateLine, deleteLine               *sql.Stmt
 }
 
 var _ cart.Store = (*Store)(nil)
@@ -97,7 +97,7 @@ func (s *Store) prepare(ctx context.Context) error {
 		{&s.list, s.read, listSQL},
 		{&s.insertCart, s.write, insertCartSQL},
 		{&s.updateCart, s.write, updateCartSQL},
-		{&s.updateCartFreed, s.write, updateCartFreedSQL},
+		{&s.activateCart, s.write, activateCartSQL},
 		{&s.deleteCart, s.write, deleteCartSQL},
 		{&s.freeCookie, s.write, freeCookieSQL},
 		{&s.appendLine, s.write, appendLineSQL},

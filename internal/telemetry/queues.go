@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"context"
-	"iter"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -59,13 +58,12 @@ func (m *Metrics) observeQueues(f promauto.Factory) {
 func (m *Metrics) Refused(q commit.Queue) { m.queues[q].refusals.Inc() }
 
 // Begin implements [commit.Observer].
-func (m *Metrics) Begin(ctx context.Context, q commit.Queue, requests iter.Seq2[context.Context, time.Duration]) (context.Context, func(again int)) {
-	began, metrics, n := time.Now(), &m.queues[q], 0
-	for _, waited := range requests {
-		metrics.wait.Observe(waited.Seconds())
-		n++
+func (m *Metrics) Begin(ctx context.Context, q commit.Queue, requests []commit.Request) (context.Context, func(again int)) {
+	began, metrics := time.Now(), &m.queues[q]
+	for _, r := range requests {
+		metrics.wait.Observe(r.Waited.Seconds())
 	}
-	metrics.size.Observe(float64(n))
+	metrics.size.Observe(float64(len(requests)))
 	return ctx, func(again int) {
 		metrics.seconds.Observe(time.Since(began).Seconds())
 		m.retries.Add(float64(again))

@@ -2,12 +2,10 @@ package telemetry
 
 import (
 	"context"
-	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
@@ -19,15 +17,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// requestsIn yields requests that have just come.
-func requestsIn(contexts ...context.Context) iter.Seq2[context.Context, time.Duration] {
-	return func(yield func(context.Context, time.Duration) bool) {
-		for _, ctx := range contexts {
-			if !yield(ctx, 0) {
-				return
-			}
-		}
+// requestsIn returns requests that have just come.
+func requestsIn(contexts ...context.Context) (requests []commit.Request) {
+	for _, ctx := range contexts {
+		requests = append(requests, commit.Request{Context: ctx})
 	}
+	return requests
 }
 
 // requestSpan returns the context of a request that is traced.

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
-	"iter"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -203,13 +202,11 @@ type batchTracer struct {
 
 // Begin implements [commit.Observer]. The span is linked to those of all traced requests. It is a child of the first
 // of them, so that it is sampled like a request, and a request that is alone is one trace with its statements.
-func (b *batchTracer) Begin(ctx context.Context, q commit.Queue, requests iter.Seq2[context.Context, time.Duration]) (context.Context, func(again int)) {
+func (b *batchTracer) Begin(ctx context.Context, q commit.Queue, requests []commit.Request) (context.Context, func(again int)) {
 	ctx, end := b.Observer.Begin(ctx, q, requests)
 	var links []trace.Link
-	size := 0
-	for request := range requests {
-		size++
-		if span := trace.SpanContextFromContext(request); span.IsSampled() {
+	for _, r := range requests {
+		if span := trace.SpanContextFromContext(r.Context); span.IsSampled() {
 			links = append(links, trace.Link{SpanContext: span})
 		}
 	}
@@ -217,7 +214,7 @@ func (b *batchTracer) Begin(ctx context.Context, q commit.Queue, requests iter.S
 		return ctx, end
 	}
 	ctx, span := b.tracer.Start(trace.ContextWithSpanContext(ctx, links[0].SpanContext), "batch of "+q.String(),
-		trace.WithLinks(links...), trace.WithAttributes(attribute.Int("sellio_cart.batch.size", size)))
+		trace.WithLinks(links...), trace.WithAttributes(attribute.Int("sellio_cart.batch.size", len(requests))))
 	return ctx, func(again int) {
 		end(again)
 		span.SetAttributes(attribute.Int("sellio_cart.batch.again", again))

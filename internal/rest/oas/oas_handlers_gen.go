@@ -685,7 +685,7 @@ func (s *Server) handleGetServiceRequest(args [0]string, argsEscaped bool, w htt
 
 // handleListCartsByIDsRequest handles listCartsByIDs operation.
 //
-// In the order asked. Ids that no cart has are left out.
+// In the order asked, each cart once. Ids that no cart has are left out. At most 1,000 different ids.
 //
 // POST /api/v1/carts/by-ids
 func (s *Server) handleListCartsByIDsRequest(args [0]string, argsEscaped bool, w http.ResponseWriter, r *http.Request) {
@@ -909,6 +909,10 @@ func (s *Server) handleListCartsByUserRequest(args [0]string, argsEscaped bool, 
 					Name: "status",
 					In:   "query",
 				}: params.Status,
+				{
+					Name: "status_param",
+					In:   "query",
+				}: params.StatusParam,
 				{
 					Name: "limit",
 					In:   "query",

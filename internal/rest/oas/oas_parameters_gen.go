@@ -256,6 +256,8 @@ type ListCartsByUserParams struct {
 	CompanyID OptInt64 `json:",omitempty,omitzero"`
 	// Only carts with this status.
 	Status OptInt32 `json:",omitempty,omitzero"`
+	// Another name of `status`. Where both are given they must be the same.
+	StatusParam OptInt32 `json:",omitempty,omitzero"`
 	// How many carts to answer with at most.
 	Limit OptInt64 `json:",omitempty,omitzero"`
 	// How many carts to leave out first.
@@ -286,6 +288,15 @@ func unpackListCartsByUserParams(packed middleware.Parameters) (params ListCarts
 		}
 		if v, ok := packed[key]; ok {
 			params.Status = v.(OptInt32)
+		}
+	}
+	{
+		key := middleware.ParameterKey{
+			Name: "status_param",
+			In:   "query",
+		}
+		if v, ok := packed[key]; ok {
+			params.StatusParam = v.(OptInt32)
 		}
 	}
 	{
@@ -493,6 +504,72 @@ func decodeListCartsByUserParams(args [0]string, argsEscaped bool, r *http.Reque
 	}(); err != nil {
 		return params, &ogenerrors.DecodeParamError{
 			Name: "status",
+			In:   "query",
+			Err:  err,
+		}
+	}
+	// Decode query: status_param.
+	if err := func() error {
+		cfg := uri.QueryParameterDecodingConfig{
+			Name:    "status_param",
+			Style:   uri.QueryStyleForm,
+			Explode: true,
+		}
+
+		if err := q.HasParam(cfg); err == nil {
+			if err := q.DecodeParam(cfg, func(d uri.Decoder) error {
+				var paramsDotStatusParamVal int32
+				if err := func() error {
+					val, err := d.DecodeValue()
+					if err != nil {
+						return err
+					}
+
+					c, err := conv.ToInt32(val)
+					if err != nil {
+						return err
+					}
+
+					paramsDotStatusParamVal = c
+					return nil
+				}(); err != nil {
+					return err
+				}
+				params.StatusParam.SetTo(paramsDotStatusParamVal)
+				return nil
+			}); err != nil {
+				return err
+			}
+			if err := func() error {
+				if value, ok := params.StatusParam.Get(); ok {
+					if err := func() error {
+						if err := (validate.Int{
+							MinSet:        true,
+							Min:           1,
+							MaxSet:        true,
+							Max:           4,
+							MinExclusive:  false,
+							MaxExclusive:  false,
+							MultipleOfSet: false,
+							MultipleOf:    0,
+							Pattern:       nil,
+						}).Validate(int64(value)); err != nil {
+							return errors.Wrap(err, "int")
+						}
+						return nil
+					}(); err != nil {
+						return err
+					}
+				}
+				return nil
+			}(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}(); err != nil {
+		return params, &ogenerrors.DecodeParamError{
+			Name: "status_param",
 			In:   "query",
 			Err:  err,
 		}
@@ -727,7 +804,8 @@ func decodePutItemParams(args [1]string, argsEscaped bool, r *http.Request) (par
 
 // RemoveItemParams is parameters of removeItem operation.
 type RemoveItemParams struct {
-	CartID    int64
+	CartID int64
+	// Any whole number, since lines of old carts may have a product_id that is not positive.
 	ProductID int64
 }
 
@@ -847,24 +925,6 @@ func decodeRemoveItemParams(args [2]string, argsEscaped bool, r *http.Request) (
 			}(); err != nil {
 				return err
 			}
-			if err := func() error {
-				if err := (validate.Int{
-					MinSet:        true,
-					Min:           1,
-					MaxSet:        false,
-					Max:           0,
-					MinExclusive:  false,
-					MaxExclusive:  false,
-					MultipleOfSet: false,
-					MultipleOf:    0,
-					Pattern:       nil,
-				}).Validate(int64(params.ProductID)); err != nil {
-					return errors.Wrap(err, "int")
-				}
-				return nil
-			}(); err != nil {
-				return err
-			}
 		} else {
 			return validate.ErrFieldRequired
 		}
@@ -881,7 +941,8 @@ func decodeRemoveItemParams(args [2]string, argsEscaped bool, r *http.Request) (
 
 // SetQuantityParams is parameters of setQuantity operation.
 type SetQuantityParams struct {
-	CartID    int64
+	CartID int64
+	// Any whole number, since lines of old carts may have a product_id that is not positive.
 	ProductID int64
 }
 
@@ -997,24 +1058,6 @@ func decodeSetQuantityParams(args [2]string, argsEscaped bool, r *http.Request) 
 				}
 
 				params.ProductID = c
-				return nil
-			}(); err != nil {
-				return err
-			}
-			if err := func() error {
-				if err := (validate.Int{
-					MinSet:        true,
-					Min:           1,
-					MaxSet:        false,
-					Max:           0,
-					MinExclusive:  false,
-					MaxExclusive:  false,
-					MultipleOfSet: false,
-					MultipleOf:    0,
-					Pattern:       nil,
-				}).Validate(int64(params.ProductID)); err != nil {
-					return errors.Wrap(err, "int")
-				}
 				return nil
 			}(); err != nil {
 				return err

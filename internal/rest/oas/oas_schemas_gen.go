@@ -167,8 +167,10 @@ type Cart struct {
 	// The guest's cookie, or null.
 	Cookie NilString `json:"cookie"`
 	// 1 ACTIVE (being filled), 2 LOCKED (being paid), 3 CHECKED_OUT (ordered), 4 CANCELLED (given up).
-	Status    int32     `json:"status"`
+	Status int32 `json:"status"`
+	// With six digits of the second.
 	CreatedAt time.Time `json:"created_at"`
+	// With six digits of the second.
 	UpdatedAt time.Time `json:"updated_at"`
 	// Starts at 1 and grows with every change.
 	Version int64 `json:"version"`
@@ -395,6 +397,7 @@ func (*Health) getReadyRes() {}
 
 // Ref: #/components/schemas/IDsRequest
 type IDsRequest struct {
+	// At most 1,000 different ones.
 	Ids []int64 `json:"ids"`
 }
 

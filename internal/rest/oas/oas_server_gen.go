@@ -56,7 +56,7 @@ type Handler interface {
 	GetService(ctx context.Context) (*Service, error)
 	// ListCartsByIDs implements listCartsByIDs operation.
 	//
-	// In the order asked. Ids that no cart has are left out.
+	// In the order asked, each cart once. Ids that no cart has are left out. At most 1,000 different ids.
 	//
 	// POST /api/v1/carts/by-ids
 	ListCartsByIDs(ctx context.Context, req *IDsRequest) (ListCartsByIDsRes, error)

@@ -97,7 +97,7 @@ func (c *client) insist(ctx context.Context, cmd cart.Command, take func(answer)
 			t.Errorf("%#v: %v", cmd, a.err)
 		}
 		c.site.ledger.judge(v)
-		c.site.ledger.record(a.outcome, instance, began)
+		c.site.ledger.record(a.outcome, c, instance, began)
 		if a.outcome == acknowledged {
 			return
 		}

@@ -52,22 +52,30 @@ type ledger struct {
 	mu       sync.Mutex
 	grown    *sync.Cond
 	outcomes [outcomes]int
+	clients  map[*client][outcomes]int
+	failures [instances]int // answers that did not acknowledge, or none
 	verdicts [verdicts]int
 	mended   time.Time                // when the last fault ended
 	again    [instances]time.Duration // from then to the first write acknowledged by each instance; 0: none yet
 }
 
 func newLedger() *ledger {
-	l := &ledger{}
+	l := &ledger{clients: map[*client][outcomes]int{}}
 	l.grown = sync.NewCond(&l.mu)
 	return l
 }
 
-// record enters the outcome of a command that an instance was sent at that time.
-func (l *ledger) record(o outcome, instance int, began time.Time) {
+// record enters the outcome of a command that a client sent to an instance at that time.
+func (l *ledger) record(o outcome, c *client, instance int, began time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.outcomes[o]++
+	of := l.clients[c]
+	of[o]++
+	l.clients[c] = of
+	if o != acknowledged {
+		l.failures[instance]++
+	}
 	if o == acknowledged && l.again[instance] == 0 && began.After(l.mended) {
 		l.again[instance] = time.Since(l.mended)
 	}
@@ -88,6 +96,17 @@ func (l *ledger) counts() [outcomes]int {
 	return l.outcomes
 }
 
+// ofNeighbours returns how many commands of other clients came to each outcome.
+func (l *ledger) ofNeighbours(c *client) [outcomes]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	sum := l.outcomes
+	for o, n := range l.clients[c] {
+		sum[o] -= n
+	}
+	return sum
+}
+
 // await waits until n more commands have come to one of these outcomes.
 func (l *ledger) await(t *testing.T, n int, kinds ...outcome) {
 	t.Helper()
@@ -101,6 +120,22 @@ func (l *ledger) await(t *testing.T, n int, kinds ...outcome) {
 	enough := sum() + n
 	l.mu.Unlock()
 	l.wait(t, fmt.Sprintf("%d outcomes of kinds %v", n, kinds), func() bool { return sum() >= enough })
+}
+
+// awaitFailures waits until n more commands have failed at every instance.
+func (l *ledger) awaitFailures(t *testing.T, n int) {
+	t.Helper()
+	l.mu.Lock()
+	before := l.failures
+	l.mu.Unlock()
+	l.wait(t, fmt.Sprintf("%d failures of every instance", n), func() bool {
+		for i := range before {
+			if l.failures[i] < before[i]+n {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // servedAgain is called when a fault has ended. It waits until every instance has acknowledged a write since, and

@@ -19,24 +19,43 @@ import (
 // felt is how many commands must fail before a fault is set right.
 const felt = 8
 
-// postgres is a site on a PostgreSQL server of its own, which both instances reach by way of a proxy.
+// postgres is a site on a PostgreSQL server of its own. One instance knows both hosts that the primary may be on, and the
+// other one an address that moves to where it is. All three are proxies.
 type postgres struct {
 	*site
-	server *pgtest.Server
-	proxy  *pgtest.Proxy
+	server  *pgtest.Server // the primary
+	hosts   [2]*pgtest.Proxy
+	host    int // which of them the primary is on; the other one refuses connections
+	address *pgtest.Proxy
 }
 
 func newPostgres(t *testing.T) *postgres {
 	t.Helper()
 	d := &postgres{site: newSite(t, "PostgreSQL"), server: pgtest.Start(t)}
-	d.proxy = pgtest.NewProxy(t, d.server.URL())
+	for _, p := range []**pgtest.Proxy{&d.hosts[0], &d.hosts[1], &d.address} {
+		*p = pgtest.NewProxy(t, d.server.URL())
+	}
+	d.hosts[1].Refuse(true)
 	// A lock that is held ends the statements of one instance by one timeout, and those of the other by another.
-	for i, timeout := range []string{"lock_timeout=300", "statement_timeout=500"} {
-		d.services[i] = newService(t, "DATABASE_URL="+d.proxy.URL()+"&"+timeout, "AUTO_MIGRATE=true")
+	for i, url := range []string{
+		pgtest.Hosts(t, d.hosts[0].URL(), d.hosts[1].URL()) + "&target_session_attrs=read-write&lock_timeout=300",
+		d.address.URL() + "&statement_timeout=500",
+	} {
+		d.services[i] = newService(t, "DATABASE_URL="+url, "AUTO_MIGRATE=true")
 	}
 	d.stored = d.read
 	d.exec(fillSQL)
 	return d
+}
+
+// proxies are the ways that lead to the primary, one of each instance.
+func (d *postgres) proxies() []*pgtest.Proxy { return []*pgtest.Proxy{d.hosts[d.host], d.address} }
+
+// each does something to all ways that lead to the primary.
+func (d *postgres) each(do func(*pgtest.Proxy)) {
+	for _, p := range d.proxies() {
+		do(p)
+	}
 }
 
 // fillSQL makes the file of the lines larger than one of the write-ahead log, so that fullDisk can limit the one and
@@ -54,13 +73,25 @@ const readPostgresSQL = `
 	WHERE c.company_id > 0
 	ORDER BY c.id, i.id`
 
-// read returns all carts.
+// sequenceSQL says whether the ids of all carts and lines come from the sequences of their tables.
+const sequenceSQL = `
+	SELECT coalesce((SELECT max(id) FROM cart) <= pg_sequence_last_value(pg_get_serial_sequence('cart', 'id')::regclass)
+		AND (SELECT max(id) FROM cart_item) <= pg_sequence_last_value(pg_get_serial_sequence('cart_item', 'id')::regclass), false)`
+
+// read returns all carts, whose ids must come from the right sequences.
 func (d *postgres) read(ctx context.Context) ([]*cart.Cart, error) {
 	conn, err := pgx.Connect(ctx, d.server.URL())
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close(ctx)
+	var right bool
+	if err := conn.QueryRow(ctx, sequenceSQL).Scan(&right); err != nil {
+		return nil, err
+	}
+	if !right {
+		return nil, errors.New("there are ids that the sequences have not given yet")
+	}
 	rows, err := conn.Query(ctx, readPostgresSQL)
 	if err != nil {
 		return nil, err
@@ -70,10 +101,11 @@ func (d *postgres) read(ctx context.Context) ([]*cart.Cart, error) {
 	return carts, errors.Join(err, rows.Err())
 }
 
-// connect returns a connection that does not go through the proxy. It ends with the test at the latest.
+// connect returns a connection that goes through no proxy, and may write when others may not. It ends with the test at the
+// latest.
 func (d *postgres) connect() *pgx.Conn {
 	d.t.Helper()
-	conn, err := pgx.Connect(d.t.Context(), d.server.URL())
+	conn, err := pgx.Connect(d.t.Context(), d.server.URL()+"&default_transaction_read_only=off")
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -85,12 +117,14 @@ func (d *postgres) connect() *pgx.Conn {
 	return conn
 }
 
-// exec runs statements on a connection of its own.
-func (d *postgres) exec(sql string) {
+// exec runs statements, one after another, on a connection of its own.
+func (d *postgres) exec(statements ...string) {
 	d.t.Helper()
 	conn := d.connect()
-	if _, err := conn.Exec(d.t.Context(), sql); err != nil {
-		d.t.Fatal(err)
+	for _, sql := range statements {
+		if _, err := conn.Exec(d.t.Context(), sql); err != nil {
+			d.t.Fatalf("%s: %v", sql, err)
+		}
 	}
 	if err := conn.Close(d.t.Context()); err != nil {
 		d.t.Error(err)
@@ -107,54 +141,62 @@ func (d *postgres) restart(mode pgtest.StopMode) {
 // cut closes all connections, again and again. Who only reads does not notice, nor does who had not sent a write.
 func (d *postgres) cut() {
 	for range 5 {
-		d.proxy.CutAll()
+		d.each((*pgtest.Proxy).CutAll)
 		d.ledger.await(d.t, 20, acknowledged)
 	}
 }
 
 // refuse keeps the service from connecting.
 func (d *postgres) refuse() {
-	d.proxy.Refuse(true)
-	d.proxy.CutAll()
+	d.each(func(p *pgtest.Proxy) { p.Refuse(true) })
+	d.each((*pgtest.Proxy).CutAll)
 	d.ledger.await(d.t, felt, refused, unknown)
-	d.proxy.Refuse(false)
+	d.each(func(p *pgtest.Proxy) { p.Refuse(false) })
 }
 
 // silence leaves all connections open and lets nothing through.
 func (d *postgres) silence() {
-	d.proxy.Hang(true)
+	d.each(func(p *pgtest.Proxy) { p.Hang(true) })
 	d.ledger.await(d.t, felt, refused, unknown)
-	d.proxy.Hang(false)
+	d.each(func(p *pgtest.Proxy) { p.Hang(false) })
 }
+
+// strand leaves old connections silent for good.
+func (d *postgres) strand() { d.each((*pgtest.Proxy).Strand) }
 
 // lose cuts connections before the server gets a save, and after it has committed one.
 func (d *postgres) lose() {
 	for _, part := range []string{"INSERT INTO cart_item", "UPDATE cart c SET version"} {
-		d.proxy.CutBefore(part)
-		d.ledger.await(d.t, 1, unknown)
-		d.proxy.CutAfterReply(part)
-		d.ledger.await(d.t, 1, unknown)
+		d.each(func(p *pgtest.Proxy) {
+			p.CutBefore(part)
+			d.ledger.await(d.t, 1, unknown)
+			p.CutAfterReply(part)
+			d.ledger.await(d.t, 1, unknown)
+		})
 	}
 }
 
 // lock has another session lock all lines until statements of both instances have timed out.
 func (d *postgres) lock() {
-	d.locked(func(pgx.Tx) { d.ledger.await(d.t, felt, refused, unknown) })
+	d.locked(forWriters, func(pgx.Tx) { d.ledger.await(d.t, felt, refused, unknown) })
 }
 
-// locked does something while no other session can change lines.
-func (d *postgres) locked(do func(pgx.Tx)) {
+// forWriters is a lock that keeps other sessions from changing lines.
+const forWriters = "cart_item IN EXCLUSIVE MODE"
+
+// locked does something in a transaction that has locked tables. What do did not commit is rolled back.
+func (d *postgres) locked(lock string, do func(pgx.Tx)) {
 	d.t.Helper()
 	conn := d.connect()
 	tx, err := conn.Begin(d.t.Context())
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	if _, err := tx.Exec(d.t.Context(), "LOCK TABLE cart_item IN EXCLUSIVE MODE"); err != nil {
+	if _, err := tx.Exec(d.t.Context(), "LOCK TABLE "+lock); err != nil {
 		d.t.Fatal(err)
 	}
 	do(tx)
-	if err := tx.Rollback(d.t.Context()); err != nil {
+	if err := tx.Rollback(d.t.Context()); err != nil && !errors.Is(err, pgx.ErrTxClosed) {
 		d.t.Fatal(err)
 	}
 	if err := conn.Close(d.t.Context()); err != nil {
@@ -168,7 +210,7 @@ func (d *postgres) locked(do func(pgx.Tx)) {
 func (d *postgres) fullDisk() {
 	const segment, page = 16 << 20, 8 << 10
 	// Nobody makes the file longer while some processes have the limit and others have not.
-	d.locked(func(tx pgx.Tx) {
+	d.locked(forWriters, func(tx pgx.Tx) {
 		var version int
 		var size uint64
 		err := tx.QueryRow(d.t.Context(), `
@@ -183,7 +225,7 @@ func (d *postgres) fullDisk() {
 		d.limit(tx, strconv.FormatUint(size/page*page+page/2, 10))
 	})
 	d.ledger.await(d.t, felt, refused, faulted)
-	d.locked(func(tx pgx.Tx) { d.limit(tx, unlimited) })
+	d.locked(forWriters, func(tx pgx.Tx) { d.limit(tx, unlimited) })
 }
 
 // limit limits the files of all processes of the server, by the server itself, for it may run as another user. The second

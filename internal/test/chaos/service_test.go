@@ -63,7 +63,7 @@ type process struct {
 // newService starts an instance.
 func newService(t *testing.T, env ...string) *service {
 	t.Helper()
-	s := &service{t: t, env: append(env, "HTTP_PORT=0", "GRPC_PORT=0", "ADMIN_PORT=0", "APP_ENV=test", "REQUEST_TIMEOUT=1s", "GORACE=halt_on_error=1")}
+	s := &service{t: t, env: append(env, "HTTP_PORT=0", "GRPC_PORT=0", "ADMIN_PORT=0", "APP_ENV=test", "REQUEST_TIMEOUT="+requestTimeout.String(), "GORACE=halt_on_error=1")}
 	s.start()
 	t.Cleanup(func() {
 		p := s.running.Load()

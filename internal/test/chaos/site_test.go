@@ -20,6 +20,8 @@ import (
 const (
 	// instances of the service share a database.
 	instances = 2
+	// requestTimeout is how long the service lets a request take.
+	requestTimeout = time.Second
 	// patience is how long anything may take that must not take for ever.
 	patience = 30 * time.Second
 	// serveAgain is how soon after a fault every instance serves again. It takes far less.

@@ -37,8 +37,9 @@ fi
 rm -rf "$2"
 `
 
-// A cluster is a PostgreSQL server with its data in a temporary directory.
-type cluster struct {
+// A Cluster is a PostgreSQL server with its data in a temporary directory, for programs that are not
+// tests. Tests take a [Server]. It stops with the process that started it, however the process ends.
+type Cluster struct {
 	bin      string // directory of PostgreSQL's programs
 	dir      string
 	attr     *syscall.SysProcAttr
@@ -48,9 +49,10 @@ type cluster struct {
 	leash    io.Closer // the keeper acts when it is closed
 }
 
-// newCluster makes a cluster and starts it. The lines are added to its configuration.
-func newCluster(ctx context.Context, lines ...string) (*cluster, error) {
-	bin, err := findPrograms(ctx, usualPlaces)
+// NewCluster makes a cluster and starts it. The lines are added to its configuration. What the server
+// has committed it keeps, unless a line says otherwise: fsync is on.
+func NewCluster(ctx context.Context, lines ...string) (*Cluster, error) {
+	bin, err := FindPrograms(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -58,25 +60,32 @@ func newCluster(ctx context.Context, lines ...string) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{bin: bin, attr: attr, password: crand.Text()}
+	c := &Cluster{bin: bin, attr: attr, password: crand.Text()}
+	return c, c.open(ctx, func() error { return c.initialize(ctx, lines) })
+}
+
+// open gives the cluster a directory, has fill put the data there, and starts the server. A cluster that
+// does not open leaves nothing behind.
+func (c *Cluster) open(ctx context.Context, fill func() error) error {
 	// The temporary directory may be closed to the user that the server runs as.
-	if err = c.makeDir(os.TempDir()); errors.Is(err, os.ErrPermission) {
+	err := c.makeDir(os.TempDir())
+	if errors.Is(err, os.ErrPermission) {
 		err = c.makeDir("/tmp")
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err = c.initialize(ctx, lines); err == nil {
+	if err = fill(); err == nil {
 		err = c.startOnFreePort(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(err, c.close())
+		return errors.Join(err, c.Close())
 	}
-	return c, nil
+	return nil
 }
 
 // makeDir makes the directory of the cluster in parent, and starts the keeper there.
-func (c *cluster) makeDir(parent string) error {
+func (c *Cluster) makeDir(parent string) error {
 	dir, err := os.MkdirTemp(parent, "pgtest-")
 	if err != nil {
 		return err
@@ -91,7 +100,7 @@ func (c *cluster) makeDir(parent string) error {
 	return nil
 }
 
-func (c *cluster) startKeeper() error {
+func (c *Cluster) startKeeper() error {
 	c.keeper = c.command(context.Background(), "/bin/sh", "-c", keeper, "sh", filepath.Join(c.bin, "pg_ctl"), c.dir)
 	leash, err := c.keeper.StdinPipe()
 	if err != nil {
@@ -101,7 +110,7 @@ func (c *cluster) startKeeper() error {
 	return c.keeper.Start()
 }
 
-func (c *cluster) initialize(ctx context.Context, lines []string) error {
+func (c *Cluster) initialize(ctx context.Context, lines []string) error {
 	passwordFile := filepath.Join(c.dir, "password")
 	if err := os.WriteFile(passwordFile, []byte(c.password), 0o600); err != nil {
 		return err
@@ -117,16 +126,21 @@ func (c *cluster) initialize(ctx context.Context, lines []string) error {
 	if err := os.Remove(passwordFile); err != nil {
 		return err
 	}
+	return c.configure(settings + strings.Join(lines, "\n") + "\n")
+}
+
+// configure adds lines to the configuration. Of two that set the same the later one counts.
+func (c *Cluster) configure(lines string) error {
 	conf, err := os.OpenFile(filepath.Join(c.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(conf, settings+strings.Join(lines, "\n")+"\n")
+	_, err = io.WriteString(conf, lines)
 	return errors.Join(err, conf.Close())
 }
 
 // startOnFreePort tries again with another port, for somebody may take one that was free just now.
-func (c *cluster) startOnFreePort(ctx context.Context) error {
+func (c *Cluster) startOnFreePort(ctx context.Context) error {
 	var err error
 	for range 3 {
 		if c.port, err = freePort(ctx); err != nil {
@@ -155,7 +169,7 @@ func freePort(ctx context.Context) (int, error) {
 }
 
 // start runs pg_ctl's start or restart and waits until the server takes connections.
-func (c *cluster) start(ctx context.Context, action string) error {
+func (c *Cluster) start(ctx context.Context, action string) error {
 	log := filepath.Join(c.dir, "log")
 	err := c.run(ctx, "pg_ctl", action, "-D", c.data(), "-m", "fast", "-s", "-w", "-l", log, "-o", fmt.Sprintf("-p %d", c.port))
 	if err != nil {
@@ -165,19 +179,20 @@ func (c *cluster) start(ctx context.Context, action string) error {
 	return nil
 }
 
-func (c *cluster) stop(ctx context.Context, mode StopMode) error {
+func (c *Cluster) stop(ctx context.Context, mode StopMode) error {
 	return c.run(ctx, "pg_ctl", "stop", "-D", c.data(), "-s", "-w", "-m", string(mode))
 }
 
-// close stops the server, if it runs, and removes its files.
-func (c *cluster) close() error {
+// Close stops the server, if it runs, and removes its files.
+func (c *Cluster) Close() error {
 	if err := errors.Join(c.leash.Close(), c.keeper.Wait()); err != nil {
 		return fmt.Errorf("stop the server in %s: %w", c.dir, err)
 	}
 	return os.RemoveAll(c.dir)
 }
 
-func (c *cluster) url() *url.URL {
+// URL returns the URL of an empty database, for a superuser.
+func (c *Cluster) URL() *url.URL {
 	return &url.URL{
 		Scheme:   "postgres",
 		User:     url.UserPassword("postgres", c.password),
@@ -187,10 +202,10 @@ func (c *cluster) url() *url.URL {
 	}
 }
 
-func (c *cluster) data() string { return filepath.Join(c.dir, "data") }
+func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
 
 // run runs one of PostgreSQL's programs; an error holds what the program said.
-func (c *cluster) run(ctx context.Context, program string, args ...string) error {
+func (c *Cluster) run(ctx context.Context, program string, args ...string) error {
 	if out, err := c.command(ctx, filepath.Join(c.bin, program), args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w\n%s", program, err, out)
 	}
@@ -198,7 +213,7 @@ func (c *cluster) run(ctx context.Context, program string, args ...string) error
 }
 
 // command prepares a program to run as the user of the server, in a directory that it may enter.
-func (c *cluster) command(ctx context.Context, path string, args ...string) *exec.Cmd {
+func (c *Cluster) command(ctx context.Context, path string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir = c.dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC")
@@ -207,7 +222,7 @@ func (c *cluster) command(ctx context.Context, path string, args ...string) *exe
 }
 
 // giveAway makes the user of the server the owner of the file.
-func (c *cluster) giveAway(path string) error {
+func (c *Cluster) giveAway(path string) error {
 	if c.attr.Credential == nil {
 		return nil
 	}

@@ -23,13 +23,13 @@ const childEnv = "PGTEST_CHILD"
 
 // child starts a server, says where it is, waits for a line, and ends.
 func child(end string) int {
-	c, err := newCluster(context.Background())
+	c, err := NewCluster(context.Background())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	fmt.Println(c.dir)
-	fmt.Println(c.url())
+	fmt.Println(c.URL())
 	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
 		return 1
 	}
@@ -164,11 +164,11 @@ func TestPrivateTemporaryDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("TMPDIR", private)
-	c, err := newCluster(t.Context())
+	c, err := NewCluster(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.close(); err != nil {
+	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
 	for _, dir := range []string{private, c.dir} {
@@ -181,7 +181,7 @@ func TestPrivateTemporaryDirectory(t *testing.T) {
 // A cluster that cannot start says why, and leaves nothing behind.
 func TestStartFailure(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	_, err := newCluster(t.Context(), "shared_preload_libraries = 'no_such_library'")
+	_, err := NewCluster(t.Context(), "shared_preload_libraries = 'no_such_library'")
 	if err == nil || !strings.Contains(err.Error(), "no_such_library") {
 		t.Errorf("error %v, want what the server wrote to its log", err)
 	}
@@ -191,6 +191,7 @@ func TestStartFailure(t *testing.T) {
 }
 
 func TestFindPrograms(t *testing.T) {
+	t.Setenv(binEnv, "")
 	known, err := findPrograms(t.Context(), usualPlaces)
 	if err != nil {
 		t.Fatal(err)
@@ -215,5 +216,15 @@ func TestFindPrograms(t *testing.T) {
 	}
 	if strings.Contains(errNoPrograms.Error(), "\n") {
 		t.Error("the error takes more than one line")
+	}
+
+	t.Setenv(binEnv, known)
+	if dir, err := findPrograms(t.Context(), nil); err != nil || dir != known {
+		t.Errorf("found %q, %v, want %q as %s says", dir, err, known, binEnv)
+	}
+	t.Setenv(binEnv, filepath.Join(root, "18"))
+	_, err = findPrograms(t.Context(), places)
+	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), binEnv) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("error %v, want a line that says what %s lacks", err, binEnv)
 	}
 }

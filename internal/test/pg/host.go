@@ -21,7 +21,7 @@ type host struct {
 	once    sync.Once
 	err     error    // why it could not be opened
 	url     *url.URL // of the database to connect to for making others
-	cluster *cluster // nil when the server is not ours
+	cluster *Cluster // nil when the server is not ours
 
 	mu        sync.Mutex
 	templates map[string]func() (string, error)
@@ -36,18 +36,22 @@ func (h *host) open(ctx context.Context) error {
 			return
 		}
 		// Nothing here has to survive a power cut.
-		if h.cluster, h.err = newCluster(ctx, "fsync = off"); h.err == nil {
-			h.url = h.cluster.url()
+		if h.cluster, h.err = NewCluster(ctx, "fsync = off"); h.err == nil {
+			h.url = h.cluster.URL()
 		}
 	})
 	return h.err
 }
 
-// parseServerURL does not quote text in its error, for it may hold a password.
+// parseServerURL returns a URL that has a parameter, so that tests may add others with &. It does not quote
+// text in its error, for it may hold a password.
 func parseServerURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
 		return nil, errors.New("TEST_DATABASE_URL must be a postgres:// or postgresql:// URL")
+	}
+	if u.RawQuery == "" {
+		u.RawQuery = "sslmode=prefer" // which it is anyway
 	}
 	return u, nil
 }
@@ -55,7 +59,7 @@ func parseServerURL(text string) (*url.URL, error) {
 // close stops a server that open started. On any other it drops the templates.
 func (h *host) close(ctx context.Context) error {
 	if h.cluster != nil {
-		return h.cluster.close()
+		return h.cluster.Close()
 	}
 	ctx, cancel := context.WithTimeout(ctx, dropTimeout)
 	defer cancel()
@@ -95,13 +99,14 @@ func (h *host) build(ctx context.Context, build func(context.Context, string) er
 	return database, build(ctx, h.databaseURL(database))
 }
 
-// create makes a copy of the template and returns its name, which no other process uses.
-func (h *host) create(ctx context.Context, template string) (string, error) {
+// create makes a copy of the template, with options of CREATE DATABASE, and returns its name, which no
+// other process uses.
+func (h *host) create(ctx context.Context, template string, options ...string) (string, error) {
 	if err := h.open(ctx); err != nil {
 		return "", err
 	}
 	name := "pgtest_" + strings.ToLower(rand.Text())
-	if err := h.exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+template); err != nil {
+	if err := h.exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+template+" "+strings.Join(options, " ")); err != nil {
 		return "", fmt.Errorf("create database: %w", err)
 	}
 	return name, nil

@@ -80,7 +80,7 @@ func (l *link) run() {
 			defer l.close()
 			// Connections that end are what the proxy is for.
 			if err := way(); errors.Is(err, errProtocol) {
-				l.proxy.t.Errorf("pgtest: proxy: %v", err)
+				l.proxy.fail(err)
 			}
 		})
 	}

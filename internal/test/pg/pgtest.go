@@ -14,12 +14,14 @@
 //	}
 //
 // The server is the one that TEST_DATABASE_URL names, by a URL of a role that may create databases.
-// Without that variable it is a new one, made with the newest PostgreSQL on the machine in a
-// temporary directory, and gone with the process, however the process ends. Tests never skip for
-// want of a server: they fail, and say what to install.
+// Without that variable it is a new one in a temporary directory, and gone with the process, however the
+// process ends. It is made with the programs in the directory that TEST_POSTGRES_BIN names (initdb, pg_ctl
+// and postgres), and without that one with the newest PostgreSQL on the machine. Tests never skip for want
+// of a server: they fail, and say what to install.
 //
-// A test that stops the server takes one of its own with [Start]; a test that breaks connections
-// puts a [Proxy] in front of a server.
+// A test that stops the server takes one of its own with [Start]; a test of a failover gives that one a
+// [Standby]; a test that breaks connections puts a [Proxy] in front of a server. Programs
+// that are not tests use [NewCluster] and [StartProxy].
 package pgtest
 
 import (
@@ -55,10 +57,13 @@ func Main(m *testing.M, checks ...func() error) int {
 }
 
 // NewDatabase returns the URL of a new, empty database. It is dropped at the end of the test, even
-// when there are still connections to it.
-func NewDatabase(t testing.TB) string {
+// when there are still connections to it. The options are those of CREATE DATABASE, for databases that
+// are out of the ordinary:
+//
+//	pgtest.NewDatabase(t, "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
+func NewDatabase(t testing.TB, options ...string) string {
 	t.Helper()
-	return newDatabase(t, "template0")
+	return newDatabase(t, "template0", options...)
 }
 
 // NewFromTemplate returns the URL of a new database that is a copy of a template. The first call
@@ -74,9 +79,9 @@ func NewFromTemplate(t testing.TB, name string, build func(ctx context.Context, 
 	return newDatabase(t, template)
 }
 
-func newDatabase(t testing.TB, template string) string {
+func newDatabase(t testing.TB, template string, options ...string) string {
 	t.Helper()
-	name, err := shared.create(t.Context(), template)
+	name, err := shared.create(t.Context(), template, options...)
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}

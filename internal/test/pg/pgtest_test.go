@@ -164,7 +164,7 @@ func TestServerFromEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.User = url.UserPassword("tester", "secret")
+	u.User, u.RawQuery = url.UserPassword("tester", "secret"), ""
 	t.Setenv("TEST_DATABASE_URL", u.String())
 
 	var h host
@@ -183,8 +183,12 @@ func TestServerFromEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !query[bool](t, connect(t, h.databaseURL(name)), "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'x')") {
+	conn := connect(t, h.databaseURL(name)+"&application_name=y")
+	if !query[bool](t, conn, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'x')") {
 		t.Error("the copy of the template is empty")
+	}
+	if got := query[string](t, conn, "SHOW application_name"); got != "y" {
+		t.Errorf("a parameter that was added to the URL is %q", got)
 	}
 	if err := errors.Join(h.drop(t.Context(), name), h.close(t.Context())); err != nil {
 		t.Error(err)

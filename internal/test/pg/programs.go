@@ -28,9 +28,27 @@ var usualPlaces = []string{
 	"/usr/local/pgsql/bin",
 }
 
-// findPrograms returns the directory of PostgreSQL's programs: the one that pg_config on PATH names,
-// the one on PATH, or the newest in the places, which are patterns.
+// FindPrograms returns the directory of the PostgreSQL programs that a new server is made with.
+func FindPrograms(ctx context.Context) (string, error) { return findPrograms(ctx, usualPlaces) }
+
+// binEnv names the directory of PostgreSQL's programs.
+const binEnv = "TEST_POSTGRES_BIN"
+
+// programs are those that a server needs.
+var programs = []string{"initdb", "pg_ctl", "postgres"}
+
+// findPrograms returns the directory of PostgreSQL's programs: the one that TEST_POSTGRES_BIN names or,
+// without it, the one that pg_config on PATH names, the one on PATH, or the newest in the places, which are
+// patterns.
 func findPrograms(ctx context.Context, places []string) (string, error) {
+	if dir := os.Getenv(binEnv); dir != "" {
+		for _, name := range programs {
+			if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+				return "", fmt.Errorf("%s has no program of PostgreSQL's: %w", binEnv, err)
+			}
+		}
+		return dir, nil
+	}
 	var dirs []string
 	// Without pg_config, or with a broken one, the other places remain.
 	if out, err := exec.CommandContext(ctx, "pg_config", "--bindir").Output(); err == nil {
@@ -55,7 +73,7 @@ func findPrograms(ctx context.Context, places []string) (string, error) {
 
 // hasPrograms reports whether dir has a server. A client's package has pg_config alone.
 func hasPrograms(dir string) bool {
-	for _, name := range []string{"initdb", "pg_ctl", "postgres"} {
+	for _, name := range programs {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			return false
 		}

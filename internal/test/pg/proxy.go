@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"slices"
@@ -21,25 +22,25 @@ import (
 // A Proxy stands between clients and a server, and breaks their connections as a test asks for. It
 // understands the frontend/backend protocol without TLS. Its methods may be called from any goroutine.
 type Proxy struct {
-	t        testing.TB
 	listener net.Listener
 	url      string
-	network  string // of the server
-	address  string
 
-	ctx    context.Context // ends with the test
+	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
 	statements, roundTrips atomic.Int64
 
-	mu     sync.Mutex
-	links  map[*link]struct{}
-	traps  []trap
-	refuse bool
-	delay  time.Duration
-	gate   chan struct{} // closed: traffic passes
-	closed bool
+	mu      sync.Mutex
+	network string // of the server
+	address string
+	links   map[*link]struct{}
+	traps   []trap
+	refuse  bool
+	delay   time.Duration
+	gate    chan struct{} // closed: traffic passes
+	closed  bool
+	failed  error // what Close returns
 }
 
 // A trap springs at the first statement that holds match.
@@ -54,30 +55,43 @@ type Counts struct {
 	RoundTrips int // times that a client had to wait for an answer, also those that only prepare
 }
 
-// NewProxy starts a proxy to the server of targetURL. At the end of the test it closes all
-// connections, and fails the test if a trap was set that never sprang.
+// NewProxy starts a proxy to the server of targetURL. At the end of the test it closes the proxy,
+// and fails the test if Close fails.
 func NewProxy(t testing.TB, targetURL string) *Proxy {
 	t.Helper()
+	p, err := StartProxy(t.Context(), targetURL)
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Errorf("pgtest: %v", err)
+		}
+	})
+	return p
+}
+
+// StartProxy is [NewProxy] for programs that are not tests: the caller closes the proxy.
+func StartProxy(ctx context.Context, targetURL string) (*Proxy, error) {
 	config, err := pgconn.ParseConfig(targetURL)
 	if err != nil {
-		t.Fatalf("pgtest: proxy: %v", err)
+		return nil, fmt.Errorf("proxy: %w", err)
 	}
 	u, err := url.Parse(targetURL)
 	if err != nil {
-		t.Fatal("pgtest: proxy: the target must be given as a URL")
+		return nil, errors.New("proxy: the target must be given as a URL")
 	}
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatalf("pgtest: proxy: %v", err)
+		return nil, fmt.Errorf("proxy: %w", err)
 	}
-	p := &Proxy{t: t, listener: listener, links: map[*link]struct{}{}, gate: make(chan struct{})}
+	p := &Proxy{listener: listener, links: map[*link]struct{}{}, gate: make(chan struct{})}
 	close(p.gate)
 	p.network, p.address = pgconn.NetworkAddress(config.Host, config.Port)
 	p.url = viaProxy(u, listener.Addr().String())
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.wg.Go(p.accept)
-	t.Cleanup(p.close)
-	return p
+	return p, nil
 }
 
 // viaProxy returns u with another address, and with the settings that would contradict it left out.
@@ -94,6 +108,13 @@ func viaProxy(u *url.URL, address string) string {
 
 // URL returns the URL of the target by way of the proxy.
 func (p *Proxy) URL() string { return p.url }
+
+// Redirect sends new connections to another server, as an address does that moves in a failover. Open ones stay.
+func (p *Proxy) Redirect(to *Server) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.network, p.address = "tcp", to.cluster.URL().Host
+}
 
 // CutAll closes all connections.
 func (p *Proxy) CutAll() {
@@ -179,7 +200,7 @@ func (p *Proxy) accept() {
 		client, err := p.listener.Accept()
 		if err != nil {
 			if !errors.Is(err, net.ErrClosed) {
-				p.t.Errorf("pgtest: proxy: %v", err)
+				p.fail(err)
 			}
 			return
 		}
@@ -189,7 +210,10 @@ func (p *Proxy) accept() {
 
 // serve forwards between the client and a new connection to the server, until one of them ends.
 func (p *Proxy) serve(client net.Conn) {
-	server, err := new(net.Dialer).DialContext(p.ctx, p.network, p.address)
+	p.mu.Lock()
+	network, address := p.network, p.address
+	p.mu.Unlock()
+	server, err := new(net.Dialer).DialContext(p.ctx, network, address)
 	if err != nil {
 		client.Close() // so the client learns that the server is away
 		return
@@ -233,17 +257,27 @@ func (p *Proxy) spring(body []byte, prepared string) (trap, bool) {
 	return t, true
 }
 
-func (p *Proxy) close() {
+// fail keeps an error for Close.
+func (p *Proxy) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failed = errors.Join(p.failed, fmt.Errorf("proxy: %w", err))
+}
+
+// Close closes all connections and ends the proxy. It returns all that went wrong in the proxy, such
+// as a client that did not speak the protocol, and names the traps that never sprang.
+func (p *Proxy) Close() error {
 	p.mu.Lock()
 	p.closed = true
 	for _, t := range p.traps {
-		p.t.Errorf("pgtest: proxy: no statement sprang the trap %q", t.match)
+		p.failed = errors.Join(p.failed, fmt.Errorf("proxy: no statement sprang the trap %q", t.match))
 	}
 	p.mu.Unlock()
 	p.cancel()
 	if err := p.listener.Close(); err != nil {
-		p.t.Errorf("pgtest: proxy: %v", err)
+		p.fail(err)
 	}
 	p.CutAll()
 	p.wg.Wait()
+	return p.failed
 }

@@ -2,7 +2,10 @@
 
 package pgtest
 
-import "testing"
+import (
+	"sync"
+	"testing"
+)
 
 // A StopMode says how a server stops.
 type StopMode string
@@ -18,26 +21,30 @@ const (
 // (fsync is on). Its methods fail the test when they fail, so call them from the test's goroutine.
 type Server struct {
 	t       testing.TB
-	cluster *cluster
+	cluster *Cluster
+	close   func() error // may be called more than once
 }
 
 // Start starts a server for this test alone. It is gone at the end of the test.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	c, err := newCluster(t.Context())
+	c, err := NewCluster(t.Context())
+	return serve(t, c, err)
+}
+
+// serve returns the cluster as a server that is gone at the end of the test.
+func serve(t testing.TB, c *Cluster, err error) *Server {
+	t.Helper()
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}
-	t.Cleanup(func() {
-		if err := c.close(); err != nil {
-			t.Errorf("pgtest: %v", err)
-		}
-	})
-	return &Server{t: t, cluster: c}
+	s := &Server{t: t, cluster: c, close: sync.OnceValue(c.Close)}
+	t.Cleanup(s.Remove)
+	return s
 }
 
 // URL returns the URL of an empty database on the server, for a superuser. It stays the same.
-func (s *Server) URL() string { return s.cluster.url().String() }
+func (s *Server) URL() string { return s.cluster.URL().String() }
 
 // Stop stops the server and waits until it has stopped.
 func (s *Server) Stop(mode StopMode) {
@@ -52,5 +59,13 @@ func (s *Server) Restart() {
 	s.t.Helper()
 	if err := s.cluster.start(s.t.Context(), "restart"); err != nil {
 		s.t.Fatalf("pgtest: %v", err)
+	}
+}
+
+// Remove stops the server and removes its files, before the end of the test does.
+func (s *Server) Remove() {
+	s.t.Helper()
+	if err := s.close(); err != nil {
+		s.t.Errorf("pgtest: %v", err)
 	}
 }

@@ -14,6 +14,9 @@ var legacyCases = []testCase[cart.Store]{
 	{"legacy/odd numbers", legacyNumbers},
 	{"legacy/very long cart", legacyLong},
 	{"legacy/empty cart", legacyEmpty},
+	{"legacy/price that is no number", legacyNaN},
+	{"legacy/user 0 with a cookie", legacyUser0},
+	{"legacy/user 0 unlocks", legacyUser0Unlocks},
 	{"legacy/user with a cookie", legacyUserWithCookie},
 	{"legacy/guest needs the cookie", legacyGuestNeedsCookie},
 	{"legacy/guest unlocks", legacyGuestUnlocks},
@@ -34,7 +37,7 @@ func legacyNobody(t *testing.T, db Database[cart.Store]) {
 	for i, owner := range []struct {
 		user   *int64
 		cookie *string
-	}{{nil, nil}, {nil, nil}, {nil, ptr("")}, {ptr[int64](0), nil}, {ptr[int64](-1), ptr("x")}} {
+	}{{nil, nil}, {nil, nil}, {nil, ptr("")}, {ptr[int64](0), nil}, {ptr[int64](-1), nil}} {
 		c := insert(t, db, s, cart.Cart{
 			CompanyID: 1, UserID: owner.user, Cookie: owner.cookie, Status: cart.Active,
 			Items: []cart.Item{item(1, 1), item(2, 1)},
@@ -47,7 +50,7 @@ func legacyNobody(t *testing.T, db Database[cart.Store]) {
 		c = update(t, s, c, want)
 		same(t, c, want, touched)
 	}
-	for _, owner := range []cart.Owner{{}, cart.Guest("x"), cart.Guest("null"), cart.User(1)} {
+	for _, owner := range []cart.Owner{{}, cart.Guest("null"), cart.User(1)} {
 		absent(t, s, cart.ActiveOf(1, owner))
 	}
 	wantIDs(t, s, cart.Listing{UserID: 1, Limit: 50})
@@ -91,6 +94,81 @@ func legacyEmpty(t *testing.T, db Database[cart.Store]) {
 	same(t, get(t, s, cart.ActiveOf(1, cart.Guest("g"))), c)
 	want := next(c, item(1, 1))
 	same(t, update(t, s, c, want), want, touched)
+}
+
+// legacyNaN has a line whose price is NaN. It loads with its neighbours, keeps its price where others change, and goes
+// when it is replaced or removed.
+func legacyNaN(t *testing.T, db Database[cart.Store]) {
+	s := db.Open(t)
+	odd := item(2, 1)
+	odd.Price = cart.NaN
+	neighbour := create(t, s, fresh(2, cart.User(7), item(1, 1)))
+	c := insert(t, db, s, cart.Cart{
+		CompanyID: 1, UserID: ptr[int64](7), Status: cart.Active, Items: []cart.Item{item(1, 1), odd, item(3, 1)},
+	})
+	both := load(t, s, cart.ByID(c.ID), cart.ByID(neighbour.ID))
+	same(t, both[0], c)
+	same(t, both[1], neighbour)
+	if total := both[0].Total(); total != "NaN" {
+		t.Errorf("total %s, want NaN", total)
+	}
+	if got := list(t, s, cart.Listing{UserID: 7, Limit: 50}); len(got) != 2 {
+		t.Errorf("the list holds %d carts, want 2", len(got))
+	}
+	more := odd
+	more.Quantity = 5
+	again := odd
+	again.Name = "added again"
+	for _, lines := range [][]cart.Item{
+		{item(1, 9), odd, item(3, 1)},
+		{item(1, 9), more, item(3, 1)},
+		{item(1, 9), item(3, 1), again},
+		{item(1, 9), item(3, 1), item(2, 2)},
+	} {
+		want := next(c, lines...)
+		c = update(t, s, c, want)
+		same(t, c, want, touched)
+	}
+}
+
+// user0 is a cart of guest x that has the user 0 besides, who is nobody.
+func user0(status cart.Status) cart.Cart {
+	return cart.Cart{
+		CompanyID: 1, UserID: ptr[int64](0), Cookie: ptr("x"), Status: status, Items: []cart.Item{item(1, 1), item(2, 1)},
+	}
+}
+
+func legacyUser0(t *testing.T, db Database[cart.Store]) {
+	s := db.Open(t)
+	locked := db.Insert(t, user0(cart.Locked))
+	c := insert(t, db, s, user0(cart.Active))
+	same(t, get(t, s, cart.ActiveOf(1, cart.Guest("x"))), c)
+	if !get(t, s, cart.ByID(locked)).Rival {
+		t.Error("a guest's LOCKED cart with the user 0 has no rival in the ACTIVE one")
+	}
+	if saved := save(t, s, cart.Diff(nil, fresh(1, cart.Guest("x"), item(6, 1))))[0]; saved.OK {
+		t.Error("the guest has got a second cart")
+	}
+	same(t, get(t, s, cart.ByID(c.ID)), c)
+	want := next(c, item(2, 2))
+	same(t, update(t, s, c, want), want, touched)
+}
+
+// The unique index has room for one ACTIVE cart of user 0 at a company, so a cart that becomes ACTIVE leaves that user.
+func legacyUser0Unlocks(t *testing.T, db Database[cart.Store]) {
+	s := db.Open(t)
+	other := user0(cart.Active)
+	other.Cookie = ptr("y")
+	others := insert(t, db, s, other)
+	locked := insert(t, db, s, user0(cart.Locked))
+	if locked.Rival {
+		t.Error("another guest's cart with the user 0 is the rival of a guest's")
+	}
+	want := moved(locked, cart.Active)
+	want.UserID = nil
+	same(t, update(t, s, locked, want), want, touched)
+	same(t, get(t, s, cart.ActiveOf(1, cart.Guest("x"))), want, touched)
+	same(t, get(t, s, cart.ActiveOf(1, cart.Guest("y"))), others)
 }
 
 // withCookie is a cart of user 7 that holds the cookie x besides.

@@ -28,23 +28,43 @@ func runModel(t *testing.T, db Database[cart.Service]) {
 		m := newModel(runs.Add(1) * 100)
 		for range rapid.IntRange(1, 25).Draw(rt, "commands") {
 			cmd := m.command(rt)
-			want, code := m.do(cmd)
 			got, err := s.Do(t.Context(), cmd)
-			if (err != nil) != (code != 0) || err != nil && cart.CodeOf(err) != code {
-				rt.Fatalf("%#v: %+v, %v; want code %d", cmd, got, err, code)
-			}
-			if err != nil {
-				continue
-			}
-			if want.ID == 0 {
-				m.adopt(want, got.ID)
-			}
-			compare(rt, fmt.Sprintf("%#v", cmd), got, want)
+			m.check(rt, []cart.Command{cmd}, []outcome{{got, err}})
 			m.compareCarts(t, rt, s)
 		}
 		m.compareActive(t, rt, s)
 		m.compareLists(t, rt, s)
 	})
+}
+
+// outcome is what a command came to.
+type outcome struct {
+	cart *cart.Cart
+	err  error
+}
+
+// check gives the commands to the model, which must come to the same.
+func (m *model) check(rt *rapid.T, commands []cart.Command, got []outcome) {
+	want := make([]*cart.Cart, len(commands))
+	for i, cmd := range commands {
+		c, code := m.do(cmd)
+		if err := got[i].err; cart.CodeOf(err) != code {
+			rt.Fatalf("%#v: %+v, %v; want code %d", cmd, got[i].cart, err, code)
+		}
+		if c != nil {
+			left := *c // the commands that follow change c
+			left.Items = slices.Clone(c.Items)
+			want[i] = &left
+		}
+	}
+	// Only now is it known which id each new cart has.
+	for i := range commands {
+		if want[i] != nil && want[i].ID < 0 {
+			m.adopt(want[i].ID, got[i].cart.ID)
+			want[i].ID = got[i].cart.ID
+		}
+		compare(rt, fmt.Sprintf("%#v", commands[i]), got[i].cart, want[i])
+	}
 }
 
 // unstamped leaves out what the model does not have.
@@ -60,7 +80,7 @@ func compare(rt *rapid.T, what string, got, want any) {
 type model struct {
 	companies []int64
 	owners    []cart.Owner
-	carts     map[int64]*cart.Cart
+	carts     map[int64]*cart.Cart // new ones by negative ids, until theirs are known
 	gone      []int64
 }
 
@@ -95,18 +115,18 @@ func (m *model) command(rt *rapid.T) cart.Command {
 }
 
 // do runs a command and returns the cart that it answers with, or the code of its failure. A cart that
-// it has created has no id yet.
+// it has created has a negative id.
 func (m *model) do(cmd cart.Command) (*cart.Cart, cart.Code) {
 	switch cmd := cmd.(type) {
 	case cart.Upsert:
 		if c := m.active(cmd.CompanyID, cmd.Owner); c != nil {
-			return c, 0
+			return c, cart.CodeNone
 		}
-		return fresh(cmd.CompanyID, cmd.Owner), 0
+		return m.create(fresh(cmd.CompanyID, cmd.Owner))
 	case cart.AddItem:
 		c := m.active(cmd.CompanyID, cmd.Owner)
 		if c == nil {
-			return fresh(cmd.CompanyID, cmd.Owner, cmd.Item), 0
+			return m.create(fresh(cmd.CompanyID, cmd.Owner, cmd.Item))
 		}
 		return m.put(c, cmd.Item)
 	case cart.PutItem:
@@ -122,9 +142,19 @@ func (m *model) do(cmd cart.Command) (*cart.Cart, cart.Code) {
 	}
 }
 
-func (m *model) adopt(c *cart.Cart, id int64) {
-	c.ID = id
-	m.carts[id] = c
+func (m *model) create(c *cart.Cart) (*cart.Cart, cart.Code) {
+	c.ID = -int64(len(m.carts)+len(m.gone)) - 1
+	m.carts[c.ID] = c
+	return c, cart.CodeNone
+}
+
+// adopt gives the cart its id.
+func (m *model) adopt(negative, id int64) {
+	if c := m.carts[negative]; c != nil {
+		c.ID = id
+		delete(m.carts, negative)
+		m.carts[id] = c
+	}
 }
 
 func (m *model) active(company int64, owner cart.Owner) *cart.Cart {
@@ -149,12 +179,12 @@ func (m *model) put(c *cart.Cart, line cart.Item) (*cart.Cart, cart.Code) {
 				c.Items[i] = line
 				c.Version++
 			}
-			return c, 0
+			return c, cart.CodeNone
 		}
 	}
 	c.Items = append(c.Items, line)
 	c.Version++
-	return c, 0
+	return c, cart.CodeNone
 }
 
 func (m *model) setQuantity(c *cart.Cart, product, quantity int64) (*cart.Cart, cart.Code) {
@@ -173,10 +203,11 @@ func (m *model) setQuantity(c *cart.Cart, product, quantity int64) (*cart.Cart, 
 			c.Items = append(c.Items[:i], c.Items[i+1:]...)
 			c.Version++
 			if len(c.Items) == 0 {
+				c.Gone = true
 				delete(m.carts, c.ID)
 				m.gone = append(m.gone, c.ID)
 			}
-			return c, 0
+			return c, cart.CodeNone
 		}
 	}
 	return nil, cart.CodeNotFound
@@ -187,7 +218,7 @@ func (m *model) setStatus(c *cart.Cart, status cart.Status) (*cart.Cart, cart.Co
 		return nil, cart.CodeNotFound
 	}
 	if c.Status == status {
-		return c, 0
+		return c, cart.CodeNone
 	}
 	final := c.Status == cart.CheckedOut || c.Status == cart.Cancelled
 	taken := status == cart.Active && m.active(c.CompanyID, c.Owner()) != nil
@@ -196,7 +227,7 @@ func (m *model) setStatus(c *cart.Cart, status cart.Status) (*cart.Cart, cart.Co
 	}
 	c.Status = status
 	c.Version++
-	return c, 0
+	return c, cart.CodeNone
 }
 
 // shown are the carts with lines that the filter keeps, by id.

@@ -48,7 +48,7 @@ func saveStale(t *testing.T, db Database[cart.Store]) {
 func saveGone(t *testing.T, db Database[cart.Store]) {
 	s := db.Open(t)
 	c := create(t, s, fresh(1, cart.User(1), item(1, 1)))
-	gone := cart.Diff(c, next(c))
+	gone := cart.Diff(c, emptied(c))
 	if !save(t, s, gone)[0].OK {
 		t.Fatal("the cart was not deleted")
 	}

@@ -31,8 +31,8 @@ func (r Ruled) Get(_ context.Context, ref cart.Ref) (*cart.Cart, error) {
 
 // GetMany implements [cart.Service].
 func (r Ruled) GetMany(_ context.Context, ids []int64) ([]*cart.Cart, error) {
-	if len(ids) > cart.MaxCartsAsked {
-		return nil, errors.New("too many ids")
+	if err := cart.CheckIDs(ids); err != nil {
+		return nil, errors.New("ids that are not valid: " + err.Error())
 	}
 	return []*cart.Cart{r.Cart()}, nil
 }

@@ -211,7 +211,7 @@ func ruleLastLine(t *testing.T, db Database[cart.Service]) {
 	} {
 		c := do(t, s, add(1, cart.Guest("g"), item(1, 1)))
 		got := do(t, s, remove(c.ID))
-		same(t, got, next(c), touched)
+		same(t, got, emptied(c), touched)
 		if got.Total() != "0.00" {
 			t.Errorf("total %s", got.Total())
 		}
@@ -259,8 +259,8 @@ func ruleFull(t *testing.T, db Database[cart.Service]) {
 	s := db.Open(t)
 	id := db.Insert(t, cart.Cart{CompanyID: 1, UserID: ptr[int64](7), Status: cart.Active, Items: items(cart.MaxLines - 1)})
 	c := do(t, s, add(1, cart.User(7), item(500, 1)))
-	fails(t, s, add(1, cart.User(7), item(501, 1)), cart.CodeNotActive)
-	fails(t, s, cart.PutItem{CartID: id, Item: item(501, 1)}, cart.CodeNotActive)
+	fails(t, s, add(1, cart.User(7), item(501, 1)), cart.CodeFull)
+	fails(t, s, cart.PutItem{CartID: id, Item: item(501, 1)}, cart.CodeFull)
 	shows(t, s, c)
 	do(t, s, add(1, cart.User(7), item(500, 2)))
 	do(t, s, cart.RemoveItem{CartID: id, ProductID: 1})

@@ -18,6 +18,8 @@ var saveCases = []testCase[cart.Store]{
 	{"save/drop", saveDrop},
 	{"save/delete", saveDelete},
 	{"save/status", saveStatus},
+	{"save/an empty cart changes and stays", saveEmpty},
+	{"save/end one cart, begin the next", saveNext},
 	{"save/nothing", saveNothing},
 	{"save/many changes, results in order", saveMany},
 	{"save/extreme values", saveExtremes},
@@ -112,7 +114,7 @@ func saveDelete(t *testing.T, db Database[cart.Store]) {
 	s := db.Open(t)
 	c := create(t, s, fresh(1, cart.User(7), items(3)...))
 	bystander := create(t, s, fresh(2, cart.User(7), items(3)...))
-	if saved := save(t, s, cart.Diff(c, next(c)))[0]; !saved.OK || saved.ID != 0 {
+	if saved := save(t, s, cart.Diff(c, emptied(c)))[0]; !saved.OK || saved.ID != 0 {
 		t.Fatalf("saved: %+v", saved)
 	}
 	absent(t, s, cart.ByID(c.ID))
@@ -143,6 +145,59 @@ func saveStatus(t *testing.T, db Database[cart.Store]) {
 	}
 }
 
+// Only a cart that is gone is deleted: a cart may have no lines and change.
+func saveEmpty(t *testing.T, db Database[cart.Store]) {
+	s := db.Open(t)
+	c := create(t, s, fresh(1, cart.User(7)))
+	want := next(c)
+	same(t, update(t, s, c, want), want, touched)
+}
+
+// saveNext ends an owner's ACTIVE cart and begins the next one in one Save, as a batch does.
+func saveNext(t *testing.T, db Database[cart.Store]) {
+	s := db.Open(t)
+	for _, owner := range []cart.Owner{cart.User(7), cart.Guest("g")} {
+		for _, end := range []func(*cart.Cart) *cart.Cart{
+			emptied,
+			func(c *cart.Cart) *cart.Cart { return moved(c, cart.Locked) },
+			func(c *cart.Cart) *cart.Cart { return moved(c, cart.CheckedOut) },
+		} {
+			c := get(t, s, cart.ByID(upserted(t, s, owner)))
+			ended := end(c)
+			begun := fresh(1, owner, item(2, 1))
+			saved := save(t, s, cart.Diff(c, ended), cart.Diff(nil, begun))
+			if !saved[0].OK || !saved[1].OK {
+				t.Fatalf("saved: %+v", saved)
+			}
+			if ended.Gone {
+				absent(t, s, cart.ByID(c.ID))
+			} else {
+				ended.Rival = ended.Status == cart.Locked
+				same(t, get(t, s, cart.ByID(c.ID)), ended, touched)
+			}
+			same(t, get(t, s, cart.ActiveOf(1, owner)), begun, stamps)
+			// Where the end comes too late, there is no place for the next.
+			next := get(t, s, cart.ActiveOf(1, owner))
+			stale := *next
+			stale.Version--
+			saved = save(t, s, cart.Diff(&stale, end(&stale)), cart.Diff(nil, begun))
+			if saved[0].OK || saved[1].OK {
+				t.Fatalf("saved: %+v", saved)
+			}
+			same(t, get(t, s, cart.ActiveOf(1, owner)), next)
+		}
+	}
+}
+
+// upserted returns the id of the owner's ACTIVE cart at company 1, which is made where there is none.
+func upserted(t testing.TB, s cart.Store, owner cart.Owner) int64 {
+	t.Helper()
+	if c := load(t, s, cart.ActiveOf(1, owner))[0]; c != nil {
+		return c.ID
+	}
+	return create(t, s, fresh(1, owner, item(1, 1))).ID
+}
+
 func saveNothing(t *testing.T, db Database[cart.Store]) {
 	s := db.Open(t)
 	if saved := save(t, s); len(saved) != 0 {
@@ -170,7 +225,7 @@ func saveMany(t *testing.T, db Database[cart.Store]) {
 		case 1:
 			changes = append(changes, cart.Diff(c, next(c, item(2, 2), item(7, 1))))
 		case 2:
-			changes = append(changes, cart.Diff(c, next(c)))
+			changes = append(changes, cart.Diff(c, emptied(c)))
 		case 3:
 			changes = append(changes, cart.Diff(nil, fresh(1, c.Owner(), item(6, 1))))
 		case 4:

@@ -35,7 +35,7 @@ type testCase[T any] struct {
 
 // Run checks that stores on the databases that newDatabase makes do what [cart.Store] says.
 func Run(t *testing.T, newDatabase func(t testing.TB) Database[cart.Store]) {
-	runCases(t, newDatabase, loadCases, saveCases, refusalCases, listCases, legacyCases, raceCases)
+	runCases(t, newDatabase, loadCases, saveCases, refusalCases, listCases, legacyCases, raceCases, batchCases)
 }
 
 func runCases[T any](t *testing.T, newDatabase func(t testing.TB) Database[T], suites ...[]testCase[T]) {
@@ -84,6 +84,13 @@ func next(c *cart.Cart, lines ...cart.Item) *cart.Cart {
 	n.Version++
 	n.Items = lines
 	return &n
+}
+
+// emptied returns a copy of the cart, one version on, that has lost its last line.
+func emptied(c *cart.Cart) *cart.Cart {
+	n := next(c)
+	n.Gone = true
+	return n
 }
 
 // moved returns a copy of the cart, one version on, with that status.

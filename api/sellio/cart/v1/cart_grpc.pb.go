@@ -46,8 +46,9 @@ const (
 // cart or line that does not exist with NOT_FOUND, a change that the rules forbid with
 // FAILED_PRECONDITION, concurrent changes that retries could not settle with ABORTED, too much work
 // waiting with RESOURCE_EXHAUSTED, and a database out of reach, or gone before it confirmed a change,
-// with UNAVAILABLE. The last two carry a google.rpc.RetryInfo. Repeating a write is always safe: writes
-// set, they do not add.
+// with UNAVAILABLE. The last two carry a google.rpc.RetryInfo. Writes set and do not add, so
+// repeating one is safe. But an AddItem or UpsertCart of unknown outcome makes a second cart if it is
+// repeated after the first was locked, checked out or cancelled.
 type CartServiceClient interface {
 	// UpsertCart returns the owner's ACTIVE cart at the company, and makes an empty one where there is
 	// none.
@@ -192,8 +193,9 @@ func (c *cartServiceClient) ListByIds(ctx context.Context, in *ListByIdsRequest,
 // cart or line that does not exist with NOT_FOUND, a change that the rules forbid with
 // FAILED_PRECONDITION, concurrent changes that retries could not settle with ABORTED, too much work
 // waiting with RESOURCE_EXHAUSTED, and a database out of reach, or gone before it confirmed a change,
-// with UNAVAILABLE. The last two carry a google.rpc.RetryInfo. Repeating a write is always safe: writes
-// set, they do not add.
+// with UNAVAILABLE. The last two carry a google.rpc.RetryInfo. Writes set and do not add, so
+// repeating one is safe. But an AddItem or UpsertCart of unknown outcome makes a second cart if it is
+// repeated after the first was locked, checked out or cancelled.
 type CartServiceServer interface {
 	// UpsertCart returns the owner's ACTIVE cart at the company, and makes an empty one where there is
 	// none.

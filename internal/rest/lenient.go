@@ -1,0 +1,171 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/go-faster/jx"
+)
+
+// numbers are the fields of bodies and the parameters of queries that hold whole numbers.
+var numbers = map[string]bool{
+	"company_id": true, "user_id": true, "product_id": true, "quantity": true, "status": true, "status_param": true,
+	"limit": true, "offset": true,
+}
+
+// maxNumber is how many characters a whole number may take.
+const maxNumber = 40
+
+var byteOrderMark = []byte("\uFEFF")
+
+// reread returns a request that was refused as it reads with its whole numbers in their plain form and without a byte
+// order mark, nil where that is what was refused. The Python service took all these forms, and there are clients that
+// know no other.
+func reread(r *http.Request) *http.Request {
+	again := r.WithContext(r.Context())
+	changed := false
+	if takesBody(r) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil // It is what reading once more will say.
+		}
+		if plain, ok := plainBody(body); ok {
+			body, changed = plain, true
+			again.ContentLength = int64(len(body))
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		again.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	if plain, ok := plainQuery(r); ok {
+		u := *r.URL
+		u.RawQuery = plain
+		again.URL, changed = &u, true
+	}
+	if !changed {
+		return nil
+	}
+	return again
+}
+
+// plainBody returns the body in its plain form, and whether that is another.
+func plainBody(body []byte) (_ []byte, changed bool) {
+	body, changed = bytes.CutPrefix(body, byteOrderMark)
+	d := jx.DecodeBytes(body)
+	var e jx.Encoder
+	e.ObjStart()
+	err := d.ObjBytes(func(d *jx.Decoder, key []byte) error {
+		raw, err := d.Raw()
+		if err != nil {
+			return err
+		}
+		plain, ok := plainValue(string(key), raw)
+		changed = changed || ok
+		e.FieldStart(string(key))
+		e.Raw(plain)
+		return nil
+	})
+	e.ObjEnd()
+	if err != nil || d.Skip() != io.EOF {
+		return body, changed // Let it be refused, but for the mark.
+	}
+	return e.Bytes(), changed
+}
+
+// plainValue returns the value of a field in its plain form, and whether that is another.
+func plainValue(field string, raw jx.Raw) (_ jx.Raw, changed bool) {
+	if field != "ids" {
+		if !numbers[field] {
+			return raw, false
+		}
+		return plainNumber(raw)
+	}
+	var e jx.Encoder
+	e.ArrStart()
+	err := jx.DecodeBytes(raw).Arr(func(d *jx.Decoder) error {
+		id, err := d.Raw()
+		if err != nil {
+			return err
+		}
+		plain, ok := plainNumber(id)
+		changed = changed || ok
+		e.Raw(plain)
+		return nil
+	})
+	e.ArrEnd()
+	if err != nil || !changed {
+		return raw, false
+	}
+	return e.Bytes(), true
+}
+
+// plainNumber returns a JSON number, or a string that holds one, as a whole number, and whether that is another.
+func plainNumber(raw jx.Raw) (_ jx.Raw, changed bool) {
+	text := string(raw)
+	if raw.Type() == jx.String {
+		text = text[1 : len(text)-1]
+	}
+	n, ok := whole(text)
+	if !ok || n == string(raw) {
+		return raw, false
+	}
+	return jx.Raw(n), true
+}
+
+// plainQuery returns the query in its plain form, and whether that is another.
+func plainQuery(r *http.Request) (_ string, changed bool) {
+	query := r.URL.Query()
+	for name, values := range query {
+		for i, text := range values {
+			if n, ok := whole(text); ok && numbers[name] && n != text {
+				values[i], changed = n, true
+			}
+		}
+	}
+	return query.Encode(), changed
+}
+
+// whole returns a number, written as JSON has it, in digits alone; false where it has a fraction, does not fit into an
+// int64 or is no such number. It moves the point and computes nothing.
+func whole(text string) (string, bool) {
+	if len(text) > maxNumber || !isNumber(text) {
+		return "", false
+	}
+	digits, negative := strings.CutPrefix(text, "-")
+	exponent := 0
+	if at := strings.IndexAny(digits, "eE"); at >= 0 {
+		var err error
+		if exponent, err = strconv.Atoi(digits[at+1:]); err != nil {
+			return "", false
+		}
+		digits = digits[:at]
+	}
+	digits, fraction, _ := strings.Cut(digits, ".")
+	exponent -= len(fraction)
+	digits = strings.TrimLeft(digits+fraction, "0")
+	if digits == "" {
+		return "0", true
+	}
+	significant := strings.TrimRight(digits, "0")
+	exponent += len(digits) - len(significant)
+	if exponent < 0 || exponent > maxNumber {
+		return "", false
+	}
+	n := significant + strings.Repeat("0", exponent)
+	if negative {
+		n = "-" + n
+	}
+	_, err := strconv.ParseInt(n, 10, 64)
+	return n, err == nil
+}
+
+// isNumber reports whether the text is a JSON number, and nothing around it.
+func isNumber(text string) bool {
+	first := strings.TrimPrefix(text, "-")
+	last := text[max(0, len(text)-1):]
+	isDigit := func(s string) bool { return s != "" && s[0] >= '0' && s[0] <= '9' }
+	return isDigit(first) && isDigit(last) && json.Valid([]byte(text))
+}

@@ -1,0 +1,167 @@
+//go:build linux
+
+package chaos
+
+import (
+	"fmt"
+	"net/url"
+
+	"github.com/jackc/pgx/v5"
+
+	pgtest "github.com/sellio/sellio-cart/internal/test/pg"
+)
+
+// reconnectSQL ends all sessions of clients but this one.
+const reconnectSQL = `
+	SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`
+
+// readOnly makes new sessions read-only. Those that began meanwhile stay so when the setting is back. An instance has
+// several, which it takes in turn.
+func (d *postgres) readOnly() {
+	d.exec("ALTER DATABASE postgres SET default_transaction_read_only = on", reconnectSQL)
+	d.ledger.awaitFailures(d.t, 4*felt)
+	d.exec("ALTER DATABASE postgres RESET default_transaction_read_only")
+}
+
+// refuseLogin lets the service no longer in: for its role, its password, and its database.
+func (d *postgres) refuseLogin() {
+	u, err := url.Parse(d.server.URL())
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	password, _ := u.User.Password()
+	conn := d.connect()
+	for _, s := range []struct{ refuse, allow string }{
+		{"ALTER ROLE postgres NOLOGIN", "ALTER ROLE postgres LOGIN"},
+		{"ALTER ROLE postgres PASSWORD 'other'", "ALTER ROLE postgres PASSWORD '" + password + "'"},
+		{"ALTER DATABASE postgres ALLOW_CONNECTIONS false", "ALTER DATABASE postgres ALLOW_CONNECTIONS true"},
+	} {
+		for _, sql := range []string{s.refuse, reconnectSQL} {
+			if _, err := conn.Exec(d.t.Context(), sql); err != nil {
+				d.t.Fatal(err)
+			}
+		}
+		d.ledger.awaitFailures(d.t, felt)
+		if _, err := conn.Exec(d.t.Context(), s.allow); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	if err := conn.Close(d.t.Context()); err != nil {
+		d.t.Error(err)
+	}
+}
+
+// restoreSQL does what pg_restore --clean --single-transaction does with a backup of this moment: everything is made again
+// under its name, and nothing has the OID that it had. It is in SQL since not every package of the server has pg_restore.
+const restoreSQL = `
+DO $$
+DECLARE
+	name text;
+	definition text;
+BEGIN
+	CREATE SCHEMA replaced;
+	FOREACH name IN ARRAY ARRAY['cart', 'cart_item'] LOOP
+		EXECUTE format('ALTER TABLE %I SET SCHEMA replaced', name);
+		EXECUTE format('CREATE SEQUENCE %I', name || '_id_seq');
+		EXECUTE format('CREATE TABLE %1$I (LIKE replaced.%1$I INCLUDING STORAGE INCLUDING DEFAULTS)', name);
+		EXECUTE format('ALTER TABLE %I ALTER id SET DEFAULT nextval(%L)', name, name || '_id_seq');
+		EXECUTE format('ALTER SEQUENCE %I OWNED BY %I.id', name || '_id_seq', name);
+		EXECUTE format('INSERT INTO %1$I SELECT * FROM replaced.%1$I', name);
+		EXECUTE format('SELECT setval(%L, last_value, is_called) FROM replaced.%I', name || '_id_seq', name || '_id_seq');
+		FOR definition IN
+			SELECT format('ALTER TABLE %I ADD CONSTRAINT %I %s', name, conname, pg_get_constraintdef(oid))
+			FROM pg_constraint WHERE conrelid = ('replaced.' || name)::regclass AND contype IN ('p', 'u', 'c', 'f') ORDER BY contype DESC
+		LOOP
+			EXECUTE replace(definition, 'replaced.', '');
+		END LOOP;
+		FOR definition IN
+			SELECT pg_get_indexdef(indexrelid) FROM pg_index
+			WHERE indrelid = ('replaced.' || name)::regclass AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+		LOOP
+			EXECUTE replace(definition, 'replaced.', '');
+		END LOOP;
+		EXECUTE format('ALTER TABLE %I SET (fillfactor = 10, autovacuum_enabled = false)', name);
+	END LOOP;
+	DROP SCHEMA replaced CASCADE;
+END
+$$`
+
+// restore puts back a backup, into the database that the service is using. Nothing is written between the two.
+func (d *postgres) restore() {
+	d.locked("cart, cart_item IN ACCESS EXCLUSIVE MODE", func(tx pgx.Tx) {
+		if _, err := tx.Exec(d.t.Context(), restoreSQL); err != nil {
+			d.t.Fatal(err)
+		}
+		d.ledger.await(d.t, felt, refused, unknown)
+		if err := tx.Commit(d.t.Context()); err != nil {
+			d.t.Fatal(err)
+		}
+	})
+}
+
+// lockCart has another session lock the cart of one client for longer than a request may take. The others go on.
+func (d *postgres) lockCart() {
+	victim := d.clients[0]
+	conn := d.connect()
+	tx, err := conn.Begin(d.t.Context())
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	// Between two carts the client has none.
+	const lockSQL = `SELECT FROM cart WHERE company_id / $1 = $2 AND status IN (1, 2) FOR UPDATE`
+	for locked := int64(0); locked == 0; {
+		tag, err := tx.Exec(d.t.Context(), lockSQL, lifetimes, victim.number)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		locked = tag.RowsAffected()
+	}
+	before := d.ledger.ofNeighbours(victim)
+	if _, err := tx.Exec(d.t.Context(), fmt.Sprintf("SELECT pg_sleep(%f)", 1.5*requestTimeout.Seconds())); err != nil {
+		d.t.Fatal(err)
+	}
+	after := d.ledger.ofNeighbours(victim)
+	if err := tx.Rollback(d.t.Context()); err != nil {
+		d.t.Fatal(err)
+	}
+	if err := conn.Close(d.t.Context()); err != nil {
+		d.t.Error(err)
+	}
+	served, failed := after[acknowledged]-before[acknowledged], after[refused]+after[unknown]-before[refused]-before[unknown]
+	d.t.Logf("neighbours: %d served, %d not", served, failed)
+	if failed*10 > served {
+		d.t.Errorf("one cart is locked: %d commands on others were done, and %d were not", served, failed)
+	}
+}
+
+// failOver kills the primary, and promotes a standby that has all that was acknowledged.
+func (d *postgres) failOver() {
+	old, standby := d.server, pgtest.Standby(d.t, d.server)
+	next := d.hosts[1-d.host]
+	next.Redirect(standby)
+	next.Refuse(false)
+	d.exec("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
+	d.awaitTrue("SELECT EXISTS (SELECT FROM pg_stat_replication WHERE sync_state = 'sync')")
+	d.ledger.await(d.t, 50, acknowledged)
+	old.Stop(pgtest.Immediate)
+	d.ledger.await(d.t, felt, refused, unknown)
+	standby.Promote()
+	d.hosts[d.host].Refuse(true)
+	d.address.Redirect(standby)
+	d.server, d.host = standby, 1-d.host
+	old.Remove()
+}
+
+// awaitTrue asks until the answer is true.
+func (d *postgres) awaitTrue(sql string) {
+	d.t.Helper()
+	conn := d.connect()
+	for is := false; !is; {
+		if err := conn.QueryRow(d.t.Context(), sql).Scan(&is); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	if err := conn.Close(d.t.Context()); err != nil {
+		d.t.Error(err)
+	}
+}

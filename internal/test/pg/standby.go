@@ -1,0 +1,184 @@
+//go:build unix
+
+package pgtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Standby starts a hot standby of the primary, which streams from it when Standby returns. It answers
+// reads at its own URL, with the primary's password. Replication is asynchronous until the primary's
+// synchronous_standby_names says otherwise ('*' names any). The standby is gone at the end of the test.
+func Standby(t testing.TB, primary *Server) *Server {
+	t.Helper()
+	c, err := newStandby(t.Context(), primary.cluster)
+	return serve(t, c, err)
+}
+
+// Promote makes a standby a primary, and waits until it takes writes. The old primary is to be stopped
+// first, for it would go on by itself.
+func (s *Server) Promote() {
+	s.t.Helper()
+	if err := s.cluster.run(s.t.Context(), "pg_ctl", "promote", "-D", s.cluster.data(), "-s", "-w"); err != nil {
+		s.t.Fatalf("pgtest: %v", err)
+	}
+}
+
+// Hosts returns the first URL with the hosts of all of them, which a client tries in that order. With the
+// parameter target_session_attrs=read-write it takes the one that is the primary.
+func Hosts(t testing.TB, urls ...string) string {
+	t.Helper()
+	var hosts []string
+	for _, text := range urls {
+		u, err := url.Parse(text)
+		if err != nil {
+			t.Fatal("pgtest: hosts must be given as URLs")
+		}
+		hosts = append(hosts, u.Host)
+	}
+	u, _ := url.Parse(urls[0])
+	u.Host = strings.Join(hosts, ",")
+	return u.String()
+}
+
+// newStandby copies the data of the primary as it runs, and starts a server on the copy.
+func newStandby(ctx context.Context, primary *Cluster) (*Cluster, error) {
+	conn, err := pgx.Connect(ctx, primary.URL().String())
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{bin: primary.bin, attr: primary.attr, password: primary.password}
+	if err = c.open(ctx, func() error { return c.follow(ctx, primary, conn) }); err == nil {
+		if err = c.awaitStreaming(ctx, conn); err != nil {
+			err = errors.Join(err, c.Close())
+		}
+	}
+	return c, errors.Join(err, conn.Close(ctx))
+}
+
+// name is what the standby calls itself, and what its slot is called.
+func (c *Cluster) name() string {
+	return strings.ToLower(strings.ReplaceAll(filepath.Base(c.dir), "-", "_"))
+}
+
+// follow takes a base backup of the primary by itself: not every package of the server has pg_basebackup.
+// The slot keeps what the primary writes from now on until the standby has it.
+func (c *Cluster) follow(ctx context.Context, primary *Cluster, conn *pgx.Conn) error {
+	var version int
+	err := conn.QueryRow(ctx, `
+		SELECT current_setting('server_version_num')::int FROM pg_create_physical_replication_slot($1, true)`,
+		c.name()).Scan(&version)
+	if err != nil {
+		return fmt.Errorf("make a slot: %w", err)
+	}
+	begin, end := "SELECT pg_backup_start($1, true)", "SELECT labelfile FROM pg_backup_stop(false)"
+	if version < 150000 {
+		begin, end = "SELECT pg_start_backup($1, true, false)", "SELECT labelfile FROM pg_stop_backup(false, false)"
+	}
+	if _, err := conn.Exec(ctx, begin, c.name()); err != nil {
+		return fmt.Errorf("begin the backup: %w", err)
+	}
+	if err := c.copyData(primary); err != nil {
+		return fmt.Errorf("copy the data: %w", err)
+	}
+	var label string
+	if err := conn.QueryRow(ctx, end).Scan(&label); err != nil {
+		return fmt.Errorf("end the backup: %w", err)
+	}
+	u := primary.URL()
+	source := fmt.Sprintf("host=%s port=%s user=%s password=%s application_name=%s sslmode=disable",
+		u.Hostname(), u.Port(), u.User.Username(), c.password, c.name())
+	return errors.Join(
+		c.write("backup_label", strings.NewReader(label)),
+		c.write("standby.signal", strings.NewReader("")),
+		c.configure(fmt.Sprintf("primary_conninfo = '%s'\nprimary_slot_name = '%s'\n", source, c.name())),
+	)
+}
+
+// copyData copies the files of a running primary. Some vanish meanwhile, and some change: the log, which
+// is streamed, makes up for both. So the copy begins with none.
+func (c *Cluster) copyData(primary *Cluster) error {
+	root := primary.data()
+	return fs.WalkDir(os.DirFS(root), ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case entry.IsDir():
+			if err := c.makeDataDir(name); err != nil {
+				return err
+			}
+			if name == "pg_wal" || name == "pg_replslot" {
+				return fs.SkipDir
+			}
+			return nil
+		case strings.HasPrefix(name, "postmaster."): // the primary's own
+			return nil
+		default:
+			return c.copyFile(filepath.Join(root, name), name)
+		}
+	})
+}
+
+func (c *Cluster) makeDataDir(name string) error {
+	dir := filepath.Join(c.data(), name)
+	return errors.Join(os.Mkdir(dir, 0o700), c.giveAway(dir))
+}
+
+// copyFile copies a file, unless it is gone by now.
+func (c *Cluster) copyFile(source, name string) error {
+	file, err := os.Open(source)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	defer file.Close()
+	return c.write(name, file)
+}
+
+// write writes a new file of the data.
+func (c *Cluster) write(name string, from io.Reader) error {
+	file, err := os.OpenFile(filepath.Join(c.data(), name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(file, from)
+	return errors.Join(err, file.Close(), c.giveAway(file.Name()))
+}
+
+// awaitStreaming waits until the primary sends the standby what it commits.
+func (c *Cluster) awaitStreaming(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, dropTimeout)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var streams bool
+		err := conn.QueryRow(ctx, `
+			SELECT EXISTS (SELECT FROM pg_stat_replication WHERE application_name = $1 AND state = 'streaming')`,
+			c.name()).Scan(&streams)
+		if err != nil || streams {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
