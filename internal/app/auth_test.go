@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -202,11 +203,11 @@ func (s *shop) checkREST(p party, r restRequest, o target, theirs bool) {
 	case p.refused:
 		a.problem(http.StatusUnauthorized)
 		want := "Bearer"
-		if strings.Contains(fmt.Sprint(p.header), "Bearer") {
-			want = `Bearer error="invalid_token"`
+		if i := slices.Index(p.header, "Authorization"); i >= 0 && strings.HasPrefix(p.header[i+1], "Bearer") {
+			want += ` error="invalid_token"`
 		}
 		if got := a.header.Get("WWW-Authenticate"); got != want {
-			s.Errorf("%s: WWW-Authenticate %q", a.request, got)
+			s.Errorf("%s: WWW-Authenticate %q, want %q", a.request, got, want)
 		}
 	case theirs:
 		if a.status/100 != 2 || !strings.Contains(string(a.body), fmt.Sprintf(`"id":%d,`, o.id)) {

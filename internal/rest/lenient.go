@@ -3,6 +3,7 @@ package rest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -69,7 +70,7 @@ func plainBody(body []byte) (_ []byte, changed bool) {
 		return nil
 	})
 	e.ObjEnd()
-	if err != nil || d.Skip() != io.EOF {
+	if err != nil || !errors.Is(d.Skip(), io.EOF) {
 		return body, changed // Let it be refused, but for the mark.
 	}
 	return e.Bytes(), changed

@@ -162,7 +162,7 @@ func (s *server) admit(w http.ResponseWriter, r *http.Request) error {
 	// Without its Close, which would wait for the rest of a body that is too large.
 	r.Body = io.NopCloser(http.MaxBytesReader(w, r.Body, maxBody))
 	for _, coding := range r.Header["Content-Encoding"] {
-		if !strings.EqualFold(coding, "identity") {
+		if coding != "" && !strings.EqualFold(coding, "identity") {
 			return errCoded
 		}
 	}

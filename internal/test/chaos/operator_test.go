@@ -34,7 +34,9 @@ func (d *postgres) refuseLogin() {
 	for _, s := range []struct{ refuse, allow string }{
 		{"ALTER ROLE postgres NOLOGIN", "ALTER ROLE postgres LOGIN"},
 		{"ALTER ROLE postgres PASSWORD 'other'", "ALTER ROLE postgres PASSWORD '" + password + "'"},
-		{"ALTER DATABASE postgres ALLOW_CONNECTIONS false", "ALTER DATABASE postgres ALLOW_CONNECTIONS true"},
+		// ALTER DATABASE … ALLOW_CONNECTIONS would need another database to say it from.
+		{"UPDATE pg_database SET datallowconn = false WHERE datname = 'postgres'",
+			"UPDATE pg_database SET datallowconn = true WHERE datname = 'postgres'"},
 	} {
 		for _, sql := range []string{s.refuse, reconnectSQL} {
 			if _, err := conn.Exec(d.t.Context(), sql); err != nil {
@@ -128,9 +130,8 @@ func (d *postgres) lockCart() {
 		d.t.Error(err)
 	}
 	served, failed := after[acknowledged]-before[acknowledged], after[refused]+after[unknown]-before[refused]-before[unknown]
-	d.t.Logf("neighbours: %d served, %d not", served, failed)
-	if failed*10 > served {
-		d.t.Errorf("one cart is locked: %d commands on others were done, and %d were not", served, failed)
+	if served == 0 || failed > 0 {
+		d.t.Errorf("while one cart was locked %d commands on others were done, and %d failed", served, failed)
 	}
 }
 
