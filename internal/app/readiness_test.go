@@ -3,6 +3,8 @@ package app
 import (
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -90,6 +92,24 @@ func TestReadiness(t *testing.T) {
 	migrate("up")
 	s.awaitReady(p, true)
 	s.post(addBody(7, 1), addItem).cart(http.StatusCreated)
+}
+
+// TestReadinessOfSQLite takes the file away under the service, and puts it back.
+func TestReadinessOfSQLite(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "cart.db")
+	p := serve(t, "DATABASE_URL=sqlite:"+path)
+	s := openShop(t, p)
+	s.awaitReady(p, true)
+	for from, to := path, path+".away"; ; from, to = to, from {
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+		s.awaitReady(p, to == path)
+		if to == path {
+			return
+		}
+	}
 }
 
 // TestNotReadyWhileStopping holds a request open, so that the stop has to wait for it and can be watched.

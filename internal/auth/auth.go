@@ -1,5 +1,5 @@
-// Package auth keeps out who does not belong: an [Authenticator] finds out who makes a request, and a [Guard] lets
-// them reach their own carts only. Both transports use the same two.
+// Package auth authenticates and authorises callers: an [Authenticator] identifies the caller of a request, and a [Guard]
+// lets each caller reach its own carts only. Both transports use them.
 package auth
 
 import (
@@ -15,13 +15,13 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// GuestCookie is the name of the cookie that makes its holder a guest.
+// GuestCookie is the name of the cookie that identifies a guest.
 const GuestCookie = "sellio_cart"
 
-// Caller is who makes a request. The zero Caller is nobody and may do nothing.
+// Caller is the party that makes a request. The zero Caller is nobody and may do nothing.
 type Caller struct {
 	Service bool       // trusted with all carts
-	Owner   cart.Owner // who it is otherwise: the user or guest whose carts it may reach
+	Owner   cart.Owner // otherwise the user or guest whose carts the caller may reach
 }
 
 type callerKey struct{}
@@ -31,28 +31,28 @@ func With(ctx context.Context, c Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
-// CallerOf returns who makes the request of ctx, nobody where that was not asked.
+// CallerOf returns the caller of the request of ctx, nobody where it was not authenticated.
 func CallerOf(ctx context.Context) Caller {
 	c, _ := ctx.Value(callerKey{}).(Caller)
 	return c
 }
 
-// Options say whom an [Authenticator] believes.
+// Options are the credentials that an [Authenticator] accepts.
 type Options struct {
 	Tokens []string // of services
 	JWT    *JWT     // nil: services only, no users and no guests
 	Logger *slog.Logger
 }
 
-// Authenticator finds out who makes a request. Its methods may be called by many goroutines at once.
+// Authenticator identifies the callers of requests. Its methods may be called by many goroutines at once.
 type Authenticator struct {
 	services [][sha256.Size]byte // digests of their tokens
 	users    *verifier           // nil: services only
 	log      *slog.Logger
 }
 
-// New returns an authenticator. Where it verifies JWTs, it keeps their keys fresh until ctx ends; its error is that of
-// a file of keys which cannot be used. Keys that are fetched by URL may be out of reach for now.
+// New returns an authenticator. Where it verifies JWTs, it refreshes their keys until ctx ends. It fails where a file of
+// keys cannot be used; a URL of keys may be out of reach for now.
 func New(ctx context.Context, o Options) (*Authenticator, error) {
 	a := &Authenticator{log: o.Logger}
 	for _, token := range o.Tokens {
@@ -98,7 +98,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, authorization, cookies
 	return Caller{}, errUnauthenticated
 }
 
-// user returns the user whom a JWT names. Why it is refused is for the log: it helps who guesses.
+// user returns the user whom a JWT names. The reason of a refusal goes to the log only: it would help an attacker.
 func (a *Authenticator) user(ctx context.Context, token string) (Caller, error) {
 	id, err := a.users.userID(ctx, token)
 	if _, ok := errors.AsType[*cart.Error](err); ok {
@@ -111,7 +111,7 @@ func (a *Authenticator) user(ctx context.Context, token string) (Caller, error) 
 	return Caller{Owner: cart.User(id)}, nil
 }
 
-// isService compares the token with all others, and digests of them, so that the time it takes tells nothing.
+// isService compares the digest of the token with those of all services, so that timing reveals nothing.
 func (a *Authenticator) isService(token string) bool {
 	given := sha256.Sum256([]byte(token))
 	found := 0
@@ -121,7 +121,7 @@ func (a *Authenticator) isService(token string) bool {
 	return found == 1
 }
 
-// bearer returns the bearer token of Authorization headers, and whether there is one, though it may be empty.
+// bearer returns the bearer token in Authorization headers, and whether there is one; it may be empty.
 func bearer(authorization []string) (token string, shown bool) {
 	for _, header := range authorization {
 		if scheme, token, _ := strings.Cut(header, " "); strings.EqualFold(scheme, "Bearer") {

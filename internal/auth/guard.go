@@ -7,9 +7,9 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// Guard lets each caller reach the carts that are theirs, and services all. A cart of somebody else is like one that
-// does not exist; who names an owner that they are not gets CodeForbidden. A context without a caller gets
-// CodeUnauthenticated, so a way in that forgets to authenticate leads nowhere.
+// Guard lets each caller reach its own carts, and services all carts. To a caller, a cart of another owner does not exist;
+// a request that names another owner gets CodeForbidden. A context without a caller gets CodeUnauthenticated, so a
+// transport that forgets to authenticate reaches nothing.
 type Guard struct {
 	carts cart.Service
 }
@@ -61,8 +61,8 @@ func (g *Guard) List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error) 
 	return g.carts.List(ctx, l)
 }
 
-// mayName returns why the caller may not name a cart so, nil where they may. A cart that is named by its id may turn
-// out to be another's.
+// mayName returns an error where the caller may not name a cart like this. A cart that is named by its id may still turn
+// out to be another owner's.
 func (c Caller) mayName(ref cart.Ref) error {
 	switch {
 	case c == Caller{}:
@@ -74,13 +74,13 @@ func (c Caller) mayName(ref cart.Ref) error {
 	}
 }
 
-// owns reports whether the caller, who is somebody, may reach the cart. Carts without an owner are for services only.
+// owns reports whether the caller, which is not nobody, may reach the cart. Carts without an owner are for services only.
 func (c Caller) owns(found *cart.Cart) bool {
 	return c.Service || found.Owner() == c.Owner
 }
 
-// ownCart is a command that finds no cart but the owner's. Asking the cart itself, when the command is applied to it,
-// takes no query more and leaves no moment in between.
+// ownCart is a command that finds the owner's carts only. The check is made on the cart that the command is applied to,
+// so it needs no query of its own and leaves no gap before the write.
 type ownCart struct {
 	cart.Command
 	owner cart.Owner

@@ -14,22 +14,22 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// leeway is how far the clocks of issuer and service may be apart.
+// leeway is how far the clocks of issuer and service may differ.
 const leeway = 30 * time.Second
 
-// algorithms are those whose keys may be public. With a shared secret, whoever can check tokens can make them.
+// algorithms are those with public keys. With a shared secret, any party that can verify tokens can forge them.
 var algorithms = []jose.SignatureAlgorithm{
 	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
 }
 
-// JWT says which JSON Web Tokens are those of users. All must be set.
+// JWT describes the JSON Web Tokens of users. All fields must be set.
 type JWT struct {
 	Issuer   string // what the claim iss must be
 	Audience string // what the claim aud must hold
 	JWKS     string // where the issuer's public keys are: an http:// or https:// URL, or the path of a file
 }
 
-// verifier finds out which user a JWT is about.
+// verifier verifies the JWTs of users.
 type verifier struct {
 	expected jwt.Expected
 	keys     *keySet
@@ -43,7 +43,7 @@ func newVerifier(ctx context.Context, o JWT, log *slog.Logger) (*verifier, error
 	return &verifier{expected: jwt.Expected{Issuer: o.Issuer, AnyAudience: jwt.Audience{o.Audience}}, keys: keys}, nil
 }
 
-// The reasons why a token is refused, besides those of package jwt. None of them shows anything of the token.
+// The reasons of refusals, besides those of package jwt. None of them quotes the token.
 var (
 	errMalformed = errors.New("it is no JWT with an asymmetric signature")
 	errSignature = errors.New("no key of the issuer's verifies it")
@@ -51,8 +51,8 @@ var (
 	errNoUser    = errors.New("its subject is no user id")
 )
 
-// userID returns the user whom a valid token is about. A *[cart.Error] means that the token could not be checked, any
-// other error that it is not valid.
+// userID returns the user whom a valid token names. A *[cart.Error] means that the token could not be checked, any other
+// error that it is not valid.
 func (v *verifier) userID(ctx context.Context, token string) (int64, error) {
 	parsed, err := jwt.ParseSigned(token, algorithms)
 	if err != nil {
@@ -84,8 +84,8 @@ func (v *verifier) userID(ctx context.Context, token string) (int64, error) {
 	return id, nil
 }
 
-// verified reads the claims of a token that one of the keys has signed. Keys may share an id; one that names its
-// algorithm is for no other.
+// verified reads the claims of a token if one of the keys has signed it. Keys may share an id; a key that names an
+// algorithm is used for no other.
 func verified(token *jwt.JSONWebToken, algorithm string, keys []jose.JSONWebKey, claims *jwt.Claims) bool {
 	for _, key := range keys {
 		if (key.Algorithm == "" || key.Algorithm == algorithm) && token.Claims(key.Key, claims) == nil {

@@ -107,6 +107,33 @@ func TestUnfitKeys(t *testing.T) {
 	}
 }
 
+// TestWeakKeys lists an RSA key that is too short, and one that is just long enough.
+func TestWeakKeys(t *testing.T) {
+	t.Parallel()
+	rsaKey := func(id string, bits int) *authtest.Key {
+		pair, err := rsa.GenerateKey(rand.Reader, bits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return authtest.KeyOf(t, id, jose.RS256, pair)
+	}
+	weak, good := rsaKey("weak-1", 2047), rsaKey("good-1", 2048)
+	var log strings.Builder
+	a := open(t, Options{
+		JWT:    &JWT{Issuer: authtest.Issuer, Audience: authtest.Audience, JWKS: authtest.NewServer(t, weak, good).URL},
+		Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "kid=weak-1") {
+		t.Errorf("logged %q, want a line about the weak key", got)
+	}
+	if got, code := ask(t, a, "", "Bearer "+weak.Token("7")); code != cart.CodeUnauthenticated {
+		t.Errorf("the weak key: got %+v, code %d", got, code)
+	}
+	if got, code := ask(t, a, "", "Bearer "+good.Token("7")); got.Owner != cart.User(7) {
+		t.Errorf("the good key: got %+v, code %d", got, code)
+	}
+}
+
 func TestBadFile(t *testing.T) {
 	t.Parallel()
 	for name, content := range map[string]string{
@@ -167,12 +194,12 @@ func TestBadAnswers(t *testing.T) {
 			t.Parallel()
 			server := httptest.NewServer(answer)
 			defer server.Close()
-			if err := newKeySet(fromURL(server.URL), nil).fetch(); err == nil {
+			if err := newKeySet(fromURL(server.URL), slog.New(slog.DiscardHandler)).fetch(); err == nil {
 				t.Error("taken for keys")
 			}
 		})
 	}
-	if err := newKeySet(fromURL(good), nil).fetch(); err != nil {
+	if err := newKeySet(fromURL(good), slog.New(slog.DiscardHandler)).fetch(); err != nil {
 		t.Errorf("the address without a redirect: %v", err)
 	}
 }

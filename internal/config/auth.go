@@ -8,13 +8,12 @@ import (
 	"strings"
 )
 
-// Tokens are secrets that callers show. Whatever prints them, be it fmt, log/slog or an encoder, prints letters x in
-// their stead; only List returns them.
+// Tokens are the secrets of services. fmt, log/slog and encoders print letters x in their place; only List returns them.
 type Tokens struct {
-	joined *string // by commas; behind a pointer to a string for the reason that DatabaseURL has one
+	joined *string // by commas; a pointer for the same reason as in DatabaseURL
 }
 
-// tokenForm is what a header can carry (RFC 6750, section 2.1), and long enough that nobody guesses it.
+// tokenForm is the form of tokens in a header (RFC 6750, section 2.1), of a length that cannot be guessed.
 var tokenForm = regexp.MustCompile(`^[A-Za-z0-9._~+/=-]{32,}$`)
 
 // parseTokens reads a value of AUTH_TOKENS.
@@ -27,7 +26,7 @@ func parseTokens(raw string) (Tokens, error) {
 	return Tokens{&joined}, nil
 }
 
-// splitTokens returns the tokens in the text; ok says that there are some and that all are well-formed.
+// splitTokens returns the tokens in the text; ok reports whether there are any and all are well-formed.
 func splitTokens(text, separator string) (list []string, ok bool) {
 	for token := range strings.SplitSeq(text, separator) {
 		token = strings.TrimSpace(token)
@@ -70,8 +69,8 @@ func (t Tokens) LogValue() slog.Value { return slog.StringValue(t.String()) }
 // MarshalText returns String. JSON and YAML use it.
 func (t Tokens) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// ServiceTokens returns the tokens of AUTH_TOKENS and of AUTH_TOKENS_FILE. Its error is an *InvalidError about the
-// file, which subcommands other than serve may have to do without.
+// ServiceTokens returns the tokens of AUTH_TOKENS and AUTH_TOKENS_FILE. Its error is an *InvalidError about the file, which
+// only serve reads: other subcommands may run where it is missing.
 func (c Config) ServiceTokens() ([]string, error) {
 	list := c.AuthTokens.List()
 	if c.AuthTokensFile == "" {
@@ -85,8 +84,8 @@ func (c Config) ServiceTokens() ([]string, error) {
 	return append(more, list...), nil
 }
 
-// invalidAuth checks that AUTH_MODE and the variables for it fit together. Credentials that would not be asked for are
-// an error, since whoever sets them believes that they are.
+// invalidAuth checks that AUTH_MODE and its variables fit together. Credentials that the mode ignores are an error, since
+// the operator who set them expects them to take effect.
 func invalidAuth(c Config, vars map[string]string) (problems []error) {
 	jwt := []string{"AUTH_JWT_ISSUER", "AUTH_JWT_AUDIENCE", "AUTH_JWKS"}
 	tokens := []string{"AUTH_TOKENS", "AUTH_TOKENS_FILE"}
@@ -115,7 +114,7 @@ func invalidAuth(c Config, vars map[string]string) (problems []error) {
 	return problems
 }
 
-// firstSet returns the first of the variables that is set, "" where none is.
+// firstSet returns the first variable that is set, "" where none is.
 func firstSet(vars map[string]string, names []string) string {
 	for _, name := range names {
 		if vars[name] != "" {

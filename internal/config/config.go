@@ -12,12 +12,12 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// Config is everything that can be set from outside. The tags of a field say which variable sets it (env), its default
-// (envDefault), what it may hold (min and max; or match, a pattern, with holds, the same in words) and what it means
-// (doc). Error messages, the config subcommand and the README's table are made from them.
+// Config holds all settings. The tags of a field are its variable (env), its default (envDefault), its valid values (min
+// and max; or match, a pattern, with holds, the same in words) and its meaning (doc). Error messages, the config subcommand
+// and the README's table are generated from them.
 type Config struct {
-	// DatabaseURL says where the carts are kept. A production service insists that it is set.
-	DatabaseURL DatabaseURL `env:"DATABASE_URL" envDefault:"sqlite:sellio-cart.db" holds:"postgresql://…, postgres://…, postgresql+asyncpg://… or sqlite:PATH" doc:"where the carts are kept; must be set when APP_ENV is prod or production"`
+	// DatabaseURL is where the carts are stored. It must be set in production.
+	DatabaseURL DatabaseURL `env:"DATABASE_URL" envDefault:"sqlite:sellio-cart.db" holds:"postgresql://…, postgres://…, postgresql+asyncpg://… or sqlite:PATH" doc:"database of the carts; must be set when APP_ENV is prod or production"`
 
 	// HTTPPort is the port of REST; 0 is any free port. It differs from GRPCPort unless both are 0.
 	HTTPPort int `env:"HTTP_PORT" envDefault:"8080" min:"0" max:"65535" doc:"port of the REST API; 0 takes any free one"`
@@ -26,13 +26,13 @@ type Config struct {
 	GRPCPort int `env:"GRPC_PORT" envDefault:"50051" min:"0" max:"65535" doc:"port of the gRPC API; 0 takes any free one"`
 
 	// AppEnv names the environment; see Local and Prod for those that are more than names, in letters of any case.
-	AppEnv string `env:"APP_ENV" envDefault:"local" match:"^[A-Za-z0-9_-]+$" holds:"local, dev, prod or any other name of letters, digits, - and _" doc:"environment the service runs in; local leaves Secure off the guest cookie, prod and production insist on DATABASE_URL"`
+	AppEnv string `env:"APP_ENV" envDefault:"local" match:"^[A-Za-z0-9_-]+$" holds:"local, dev, prod or any other name of letters, digits, - and _" doc:"environment of the service; local omits Secure from the guest cookie, prod and production require DATABASE_URL"`
 
 	// LogLevel is the least severe level that is logged.
-	LogLevel slog.Level `env:"LOG_LEVEL" envDefault:"info" match:"^(?i:debug|info|warn|error)$" holds:"debug, info, warn or error" doc:"least severe level that is logged"`
+	LogLevel slog.Level `env:"LOG_LEVEL" envDefault:"info" match:"^(?i:debug|info|warn|error)$" holds:"debug, info, warn or error" doc:"lowest level that is logged"`
 
 	// AutoMigrate applies pending migrations before the service listens.
-	AutoMigrate bool `env:"AUTO_MIGRATE" envDefault:"false" match:"^(?i:true|false|1|0)$" holds:"true or false" doc:"whether pending migrations are applied at the start"`
+	AutoMigrate bool `env:"AUTO_MIGRATE" envDefault:"false" match:"^(?i:true|false|1|0)$" holds:"true or false" doc:"whether pending migrations are applied at startup"`
 
 	// RequestTimeout bounds one request from its arrival to its answer.
 	RequestTimeout time.Duration `env:"REQUEST_TIMEOUT" envDefault:"5s" min:"100ms" max:"5m" doc:"how long one request may take, the database included"`
@@ -52,14 +52,14 @@ type Config struct {
 	// QueueSize bounds what waits in all write lanes together, and again in all read lanes.
 	QueueSize int `env:"QUEUE_SIZE" envDefault:"1024" min:"1" max:"1000000" doc:"most requests waiting in all write lanes, and again in all read lanes; further ones are refused at once with 503 / RESOURCE_EXHAUSTED"`
 
-	// AuthMode says who is let in, see docs/security.md.
-	AuthMode string `env:"AUTH_MODE" envDefault:"none" match:"^(none|token|jwt)$" holds:"none, token or jwt" doc:"who is let in: everybody; services with a token; or services with a token, users with a JWT, and guests"`
+	// AuthMode selects the accepted credentials, see docs/security.md.
+	AuthMode string `env:"AUTH_MODE" envDefault:"none" match:"^(none|token|jwt)$" holds:"none, token or jwt" doc:"accepted callers: any; services with a token; or services with a token, users with a JWT, and guests"`
 
 	// AuthTokens are the tokens of services; see ServiceTokens.
 	AuthTokens Tokens `env:"AUTH_TOKENS" holds:"tokens of at least 32 letters, digits and -._~+/= each, separated by commas" doc:"tokens of services, several for rotation; a secret"`
 
 	// AuthTokensFile is a file with more of them.
-	AuthTokensFile string `env:"AUTH_TOKENS_FILE" holds:"the path of a file with such tokens, one a line" doc:"more tokens of services; read at the start"`
+	AuthTokensFile string `env:"AUTH_TOKENS_FILE" holds:"the path of a file with such tokens, one a line" doc:"more tokens of services; read at startup"`
 
 	// AuthJWTIssuer is what the claim iss of a user's JWT must be.
 	AuthJWTIssuer string `env:"AUTH_JWT_ISSUER" holds:"any text" doc:"claim iss of the JWTs of users; must be set when AUTH_MODE is jwt"`
@@ -67,20 +67,20 @@ type Config struct {
 	// AuthJWTAudience is what the claim aud of a user's JWT must hold.
 	AuthJWTAudience string `env:"AUTH_JWT_AUDIENCE" holds:"any text" doc:"value that the claim aud of these JWTs holds; must be set when AUTH_MODE is jwt"`
 
-	// AuthJWKS is where the public keys of the issuer are.
+	// AuthJWKS is the URL or path of the issuer's public keys.
 	AuthJWKS string `env:"AUTH_JWKS" match:"^(https?://[^@\\s]+|/.*|[^:]+)$" holds:"an https:// or http:// URL without a user, or the path of a file" doc:"JWKS with the public keys for these JWTs; must be set when AUTH_MODE is jwt"`
 
 	// AdminPort is the port of metrics, probes and profiles; 0 is any free port. It is no other's port.
-	AdminPort int `env:"ADMIN_PORT" envDefault:"9090" min:"0" max:"65535" doc:"port of /metrics, /healthz, /readyz and /debug/pprof, which nobody outside may reach; 0 takes any free one"`
+	AdminPort int `env:"ADMIN_PORT" envDefault:"9090" min:"0" max:"65535" doc:"port of /metrics, /healthz, /readyz and /debug/pprof, which must not be reachable from outside; 0 takes any free one"`
 
 	// AdminAddress is the address that AdminPort is opened on, "" for all addresses.
-	AdminAddress Host `env:"ADMIN_ADDRESS" holds:"an IP address or a host name" doc:"address of this machine that ADMIN_PORT is opened on; not set, it is opened on all of them"`
+	AdminAddress Host `env:"ADMIN_ADDRESS" holds:"an IP address or a host name" doc:"address that ADMIN_PORT is opened on; all addresses if not set"`
 
-	// ClientTimeout bounds what a client takes its time for: to send a request, and again to take the answer.
-	ClientTimeout time.Duration `env:"CLIENT_TIMEOUT" envDefault:"5s" min:"100ms" max:"5m" doc:"how long a client may take to send a request, and again to take the answer"`
+	// ClientTimeout bounds how long a client takes to send a request, and again to read the answer.
+	ClientTimeout time.Duration `env:"CLIENT_TIMEOUT" envDefault:"5s" min:"100ms" max:"5m" doc:"how long a client may take to send a request, and again to read the answer"`
 
-	// IdleTimeout bounds how long a connection is kept that nobody uses.
-	IdleTimeout time.Duration `env:"IDLE_TIMEOUT" envDefault:"2m0s" min:"100ms" max:"1h" doc:"how long a connection is kept without a request"`
+	// IdleTimeout bounds how long an unused connection is kept.
+	IdleTimeout time.Duration `env:"IDLE_TIMEOUT" envDefault:"2m0s" min:"100ms" max:"1h" doc:"how long a connection without a request is kept open"`
 
 	// MaxConnections bounds the connections of each port, and also the requests under way there, of which HTTP/2
 	// allows many on one connection.
@@ -92,29 +92,29 @@ type Config struct {
 	// CreateBurst is how many carts a caller may create at once, after some time without any.
 	CreateBurst int `env:"CREATE_BURST" envDefault:"10" min:"1" max:"1000000" doc:"carts that a caller may create at once where CREATE_RATE is set"`
 
-	// TrustedProxies are those whose X-Forwarded-For is believed.
-	TrustedProxies Networks `env:"TRUSTED_PROXIES" holds:"networks such as 10.0.0.0/8, separated by commas" doc:"proxies whose X-Forwarded-For tells where a request comes from"`
+	// TrustedProxies are the proxies whose X-Forwarded-For is trusted.
+	TrustedProxies Networks `env:"TRUSTED_PROXIES" holds:"networks such as 10.0.0.0/8, separated by commas" doc:"proxies whose X-Forwarded-For is trusted to name the client"`
 
 	// CORSOrigins are the origins of other sites whose pages may call the REST API.
-	CORSOrigins Origins `env:"CORS_ORIGINS" holds:"origins such as https://shop.example.com, separated by commas" doc:"sites, other than that of the service, whose pages may call the REST API in a browser"`
+	CORSOrigins Origins `env:"CORS_ORIGINS" holds:"origins such as https://shop.example.com, separated by commas" doc:"other sites whose pages may call the REST API in a browser"`
 
 	// DocsEnabled serves the documentation of the REST API.
 	DocsEnabled bool `env:"DOCS_ENABLED" envDefault:"true" match:"^(?i:true|false|1|0)$" holds:"true or false" doc:"whether /docs, /redoc and /openapi.json are served"`
 
 	// TLSCertFile and TLSKeyFile turn TLS on, on both ports. Both are set or neither is.
-	TLSCertFile string `env:"TLS_CERT_FILE" holds:"the path of a PEM file" doc:"certificate of the service and those between it and its authority; with TLS_KEY_FILE it turns TLS on, on both ports"`
+	TLSCertFile string `env:"TLS_CERT_FILE" holds:"the path of a PEM file" doc:"certificate of the service, with its intermediate certificates; with TLS_KEY_FILE it turns TLS on, on both ports"`
 	TLSKeyFile  string `env:"TLS_KEY_FILE" holds:"the path of a PEM file" doc:"private key of the certificate"`
 
 	// GRPCClientCAFile makes clients over gRPC show a certificate.
-	GRPCClientCAFile string `env:"GRPC_CLIENT_CA_FILE" holds:"the path of a PEM file" doc:"authorities; a client over gRPC must then show a certificate that one of them has signed"`
+	GRPCClientCAFile string `env:"GRPC_CLIENT_CA_FILE" holds:"the path of a PEM file" doc:"authorities; if set, a gRPC client must present a certificate signed by one of them"`
 }
 
 // Load reads the settings from environ, which has the form of os.Environ, and from the file .env in dir where there is
 // one. The environment wins; an empty value counts as unset and unknown variables are ignored. In the file, $NAME stands
 // for another of its variables, set above it, except between single quotes.
 //
-// A bad value gives an *InvalidError and several are joined, so each is one line. A production service without
-// DATABASE_URL is one of them: it must not start on an empty database of its own.
+// Each invalid value is an *InvalidError, which is one line; several are joined. A missing DATABASE_URL in production is one
+// of them: the service must not start on an empty database of its own.
 func Load(environ []string, dir string) (Config, error) {
 	vars, err := variables(environ, filepath.Join(dir, ".env"))
 	if err != nil {
@@ -135,7 +135,7 @@ func (c Config) Prod() bool {
 	return strings.EqualFold(c.AppEnv, "prod") || strings.EqualFold(c.AppEnv, "production")
 }
 
-// variables merges environ over what file holds. Blanks around a value are dropped: secrets often end in a newline.
+// variables merges environ over the variables of file. Blanks around a value are dropped: secrets often end in a newline.
 func variables(environ []string, file string) (map[string]string, error) {
 	vars, lossy, err := readDotenv(file)
 	if err != nil {
@@ -158,7 +158,7 @@ func variables(environ []string, file string) (map[string]string, error) {
 	return vars, errors.Join(problems...)
 }
 
-// parse fills a Config from vars and, where they are silent, from the tag named fallback.
+// parse fills a Config from vars and, for variables that are not set, from the tag named fallback.
 func parse(vars map[string]string, fallback string) (Config, error) {
 	var c Config
 	err := env.ParseWithOptions(&c, env.Options{

@@ -11,13 +11,13 @@ import (
 // Kind is a kind of database.
 type Kind int
 
-// The kinds of database that can keep carts.
+// The supported kinds of database.
 const (
 	Postgres Kind = iota + 1
 	SQLite
 )
 
-// String returns the name of k, for people.
+// String returns the name of k for display.
 func (k Kind) String() string {
 	switch k {
 	case Postgres:
@@ -29,8 +29,8 @@ func (k Kind) String() string {
 	}
 }
 
-// DatabaseURL says where the carts are kept. Whatever prints it, be it fmt, log/slog or an encoder, prints it without
-// its passwords; only DSN returns them.
+// DatabaseURL is where the carts are stored. fmt, log/slog and encoders print it without its passwords; only DSN returns
+// them.
 type DatabaseURL struct {
 	kind     Kind
 	redacted string
@@ -43,8 +43,8 @@ type DatabaseURL struct {
 //
 // PostgreSQL URLs are read as libpq reads them. Those that begin with postgresql+asyncpg:// are read as SQLAlchemy does,
 // which takes more characters unencoded. In all of them the options of asyncpg and libpq are translated for pgx, dropped
-// where they only tune what pgx does otherwise, or refused where pgx cannot do what they ask for. Where a password might be mistaken for another part, because an @ in it is not encoded,
-// the URL is refused.
+// where they only tune a connection, or refused where pgx cannot honour them. A URL is refused where its password might be
+// mistaken for another part, because an @ in it is not encoded.
 func ParseDatabaseURL(raw string) (DatabaseURL, error) {
 	scheme, rest, _ := strings.Cut(raw, ":")
 	switch address, isURL := strings.CutPrefix(rest, "//"); {
@@ -59,7 +59,7 @@ func ParseDatabaseURL(raw string) (DatabaseURL, error) {
 	}
 }
 
-// parseSQLite takes path as it is. It refuses what SQLite or SQLAlchemy would take for something else than a file's path.
+// parseSQLite takes path as it is. It refuses a path that SQLite or SQLAlchemy would read as something else.
 func parseSQLite(raw, path string) (DatabaseURL, error) {
 	switch {
 	case path == "", path == ":memory:", strings.HasPrefix(path, "file:"), strings.HasPrefix(path, "//"),
@@ -86,7 +86,7 @@ func parsePostgres(raw, address string, sqlalchemy bool) (DatabaseURL, error) {
 // Kind returns the kind of the database, 0 for the zero DatabaseURL.
 func (u DatabaseURL) Kind() Kind { return u.kind }
 
-// DSN returns what the driver needs, passwords included: for PostgreSQL a postgresql:// URL that pgx understands, for
+// DSN returns the data source name for the driver, passwords included: for PostgreSQL a postgresql:// URL that pgx understands, for
 // SQLite the path of the file.
 func (u DatabaseURL) DSN() string {
 	if u.dsn == nil {
@@ -113,10 +113,10 @@ func invalidDatabaseURL(held, want string) error {
 	return &InvalidError{Name: "DATABASE_URL", Held: held, Want: want}
 }
 
-// databaseURLForms says in words what DATABASE_URL may hold.
+// databaseURLForms returns the valid forms of DATABASE_URL, in words.
 func databaseURLForms() string { return holdsOf("DatabaseURL") }
 
 var urlScheme = regexp.MustCompile(`^(?:[a-z][a-z0-9+]*://|sqlite:)`)
 
-// schemeOnly returns the scheme of a URL that cannot be read. The rest may be a password, wherever it stands.
+// schemeOnly returns the scheme of a URL that cannot be parsed. Any other part may be a password.
 func schemeOnly(raw string) string { return urlScheme.FindString(raw) + "…" }

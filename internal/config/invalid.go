@@ -11,11 +11,11 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// InvalidError says that a variable holds what it may not. It never holds a password.
+// InvalidError says that the value of a variable is not valid. It never contains a password.
 type InvalidError struct {
 	Name string // the variable
-	Held string // its value; what may be a password is left out or replaced
-	Want string // what it may hold, to follow the words "must be"
+	Held string // its value, without parts that may be a password
+	Want string // the valid values, to follow the words "must be"
 }
 
 // Error returns the message, which is one line.
@@ -103,13 +103,13 @@ func limited(f reflect.StructField) bool {
 	return ok
 }
 
-// matches reports whether raw has the form that f asks for, if any. Unset is always fine.
+// matches reports whether raw matches the pattern of f, if it has one. An unset variable always does.
 func matches(f reflect.StructField, raw string) bool {
 	pattern, ok := f.Tag.Lookup("match")
 	return !ok || raw == "" || regexp.MustCompile(pattern).MatchString(raw)
 }
 
-// shown is raw as an error may show it. A URL may hold a password even where none is expected.
+// shown is raw in a form that an error may show. A URL may contain a password even where none is expected.
 func shown(raw string) string {
 	if strings.Contains(raw, "://") {
 		return schemeOnly(raw)

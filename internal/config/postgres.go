@@ -21,8 +21,8 @@ type option struct{ name, value string }
 
 var sslModes = []string{"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
 
-// parsePostgresURL reads what follows the scheme, as libpq does, or as SQLAlchemy does. Errors quote nothing of it; they
-// say what the URL must be.
+// parsePostgresURL parses the part after the scheme, as libpq does, or as SQLAlchemy does. Errors do not quote it; they
+// complete the sentence "must be".
 func parsePostgresURL(address string, sqlalchemy bool) (postgresURL, error) {
 	if sqlalchemy {
 		address = fromSQLAlchemy(address)
@@ -109,8 +109,8 @@ func translate(o option) option {
 	return o
 }
 
-// unsupported are options of libpq that mean something and that pgx does not know. It would send them to the server,
-// whose settings they are not either.
+// unsupported are options of libpq that pgx does not know, and that may not be ignored. It would send them to the server,
+// which has no settings of these names.
 var unsupported = []string{
 	"gssencmode", "hostaddr", "oauth_client_id", "oauth_client_secret", "oauth_issuer", "oauth_scope", "replication", "requirepeer",
 	"requiressl", "scram_client_key", "scram_server_key", "ssl_max_protocol_version", "ssl_min_protocol_version", "sslcrl",
@@ -119,7 +119,7 @@ var unsupported = []string{
 
 var sqlalchemyUserinfo = regexp.MustCompile(`^([^:/]*)(?::([^@]*))?@`)
 
-// fromSQLAlchemy rewrites what SQLAlchemy reads differently from libpq: a password ends at the first @ whatever else is
+// fromSQLAlchemy rewrites the parts that SQLAlchemy reads differently from libpq: a password ends at the first @ whatever else is
 // in it, a % that begins no escape stands for itself, and a + in the options is a blank.
 func fromSQLAlchemy(address string) string {
 	var userinfo string
@@ -152,8 +152,7 @@ func (u *postgresURL) liftHosts() {
 
 var hostPort = regexp.MustCompile(`^(?:\[[0-9A-Za-z:.%]+\]|(?:[0-9A-Za-z._~-]|%[0-9A-Fa-f]{2})*)(?::([0-9]*))?$`)
 
-// checkHosts checks the form of HOST[:PORT][,…]. It says nothing of what stands there: a password whose @ is missing
-// looks like a port.
+// checkHosts checks the form of HOST[:PORT][,…]. Its error does not quote it: a password without its @ looks like a port.
 func checkHosts(hosts string) error {
 	for host := range strings.SplitSeq(hosts, ",") {
 		m := hostPort.FindStringSubmatch(host)
@@ -256,7 +255,8 @@ func unescape(s string) (string, error) {
 
 var escapeOrRune = regexp.MustCompile(`(?s)%[0-9A-Fa-f]{2}|.`)
 
-// escapeRest escapes what is not percent-encoded yet. A % that begins no escape stands for itself, as in Python.
+// escapeRest escapes the characters that are not percent-encoded yet. A % that begins no escape stands for itself, as in
+// Python.
 func escapeRest(s string) string {
 	return escapeOrRune.ReplaceAllStringFunc(s, func(m string) string {
 		if len(m) == 3 && m[0] == '%' {

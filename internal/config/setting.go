@@ -11,10 +11,10 @@ import (
 // Setting describes one variable.
 type Setting struct {
 	Name    string // the variable
-	Value   string // what is in force; a password is replaced
-	Default string // what is in force when the variable is not set, "" for nothing
-	Holds   string // what it may hold, in words
-	Doc     string // what it means, in words
+	Value   string // the value in force; a password is replaced
+	Default string // the value of a variable that is not set, "" for none
+	Holds   string // its valid values, in words
+	Doc     string // its meaning, in words
 }
 
 // Settings returns all settings in the order of Config's fields.
@@ -34,7 +34,7 @@ func (c Config) Settings() []Setting {
 	return settings
 }
 
-// MarkdownTable returns the settings as the table that stands in the README, ending in a newline.
+// MarkdownTable returns the settings as the table of the README, ending in a newline.
 func MarkdownTable() string {
 	var b strings.Builder
 	b.WriteString("| variable | meaning | may hold | default |\n|---|---|---|---|\n")
@@ -48,7 +48,7 @@ func MarkdownTable() string {
 	return b.String()
 }
 
-// holds says in words what f may hold.
+// holds returns the valid values of f, in words.
 func holds(f reflect.StructField) string {
 	low, high := f.Tag.Get("min"), f.Tag.Get("max")
 	switch f.Type {
@@ -61,13 +61,13 @@ func holds(f reflect.StructField) string {
 	}
 }
 
-// holdsOf says in words what the field of Config with that name may hold.
+// holdsOf returns the valid values of the field of Config with that name, in words.
 func holdsOf(name string) string {
 	f, _ := reflect.TypeFor[Config]().FieldByName(name)
 	return holds(f)
 }
 
-// text writes a value as its variable would hold it.
+// text formats a value as its variable would hold it.
 func text(value any) string {
 	if level, ok := value.(slog.Level); ok {
 		return strings.ToLower(level.String())

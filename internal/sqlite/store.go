@@ -34,9 +34,10 @@ type Store struct {
 	// are served in order, while connections that wait for the file poll it.
 	write *sql.DB
 	// read has several; with a write-ahead log they neither wait for the writer nor hold it up.
-	read *sql.DB
+	read  *sql.DB
+	probe *probe
 
-	load, list, ping, rules *sql.Stmt
+	load, list, rules *sql.Stmt
 
 	insertCart, updateCart, activateCart, deleteCart *sql.Stmt
 	freeCookie                                       *sql.Stmt
@@ -75,7 +76,11 @@ func open(ctx context.Context, path string, opener Opener) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
-	s := &Store{write: write, read: read}
+	probe, err := openProbe(opener, path)
+	if err != nil {
+		return nil, errors.Join(err, read.Close(), write.Close())
+	}
+	s := &Store{write: write, read: read, probe: probe}
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -90,7 +95,6 @@ func (s *Store) prepare(ctx context.Context) error {
 	}{
 		{&s.load, s.read, loadSQL},
 		{&s.list, s.read, listSQL},
-		{&s.ping, s.read, pingSQL},
 		{&s.rules, s.read, rulesSQL},
 		{&s.insertCart, s.write, insertCartSQL},
 		{&s.updateCart, s.write, updateCartSQL},
@@ -109,13 +113,10 @@ func (s *Store) prepare(ctx context.Context) error {
 	return s.checkRules(ctx)
 }
 
-const pingSQL = `SELECT EXISTS (SELECT 1 FROM cart)`
-
 // Ping implements [cart.Store].
 func (s *Store) Ping(ctx context.Context) error {
-	var anyCart bool
-	if err := s.ping.QueryRowContext(ctx).Scan(&anyCart); err != nil {
-		return classify(err)
+	if err := s.probe.check(ctx); err != nil {
+		return err
 	}
 	return s.checkRules(ctx)
 }
@@ -123,7 +124,7 @@ func (s *Store) Ping(ctx context.Context) error {
 // Close implements [cart.Store].
 func (s *Store) Close() error {
 	// The writer goes last, so that it can move what is left in the log into the file.
-	return errors.Join(s.read.Close(), s.write.Close())
+	return errors.Join(s.probe.db.Close(), s.read.Close(), s.write.Close())
 }
 
 // openPool returns a pool of at most conns connections to the file, with settings beside those that
