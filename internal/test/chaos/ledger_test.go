@@ -96,6 +96,19 @@ func (l *ledger) counts() [outcomes]int {
 	return l.outcomes
 }
 
+// failuresOf returns how many commands of a client were not acknowledged.
+func (l *ledger) failuresOf(c *client) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed(c)
+}
+
+// failed is failuresOf under the lock.
+func (l *ledger) failed(c *client) int {
+	of := l.clients[c]
+	return of[refused] + of[unknown] + of[faulted]
+}
+
 // ofNeighbours returns how many commands of other clients came to each outcome.
 func (l *ledger) ofNeighbours(c *client) [outcomes]int {
 	l.mu.Lock()

@@ -118,10 +118,11 @@ func (d *postgres) lockCart() {
 		}
 		locked = tag.RowsAffected()
 	}
-	before := d.ledger.ofNeighbours(victim)
+	before, failures := d.ledger.ofNeighbours(victim), d.ledger.failuresOf(victim)
 	if _, err := tx.Exec(d.t.Context(), fmt.Sprintf("SELECT pg_sleep(%f)", 1.5*requestTimeout.Seconds())); err != nil {
 		d.t.Fatal(err)
 	}
+	d.ledger.wait(d.t, "the client of the locked cart to fail", func() bool { return d.ledger.failed(victim) > failures })
 	after := d.ledger.ofNeighbours(victim)
 	if err := tx.Rollback(d.t.Context()); err != nil {
 		d.t.Fatal(err)
