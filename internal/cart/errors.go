@@ -80,6 +80,13 @@ var (
 	errHasRival = &Error{Code: CodeNotAllowed, Detail: "The owner has another ACTIVE cart at this company."}
 )
 
+// ErrTooManyLines is the failure of a request for more carts by their ids than the largest listing has, where they have
+// more lines than that. Asking for fewer at once helps.
+var ErrTooManyLines = invalid([]FieldError{{
+	Field:  "ids",
+	Detail: fmt.Sprintf("Must be at most %d, since these carts have more than %d lines together.", MaxCartsAsked, MaxCartsAsked*MaxLines),
+}})
+
 // Unavailable is the failure of a store that could not be asked; nothing was done.
 func Unavailable(cause error) *Error {
 	return &Error{Code: CodeUnavailable, Detail: "The database is out of reach. Please try again in a moment.", Cause: cause}

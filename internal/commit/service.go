@@ -9,6 +9,7 @@ import (
 	"context"
 	"hash/maphash"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -40,9 +41,10 @@ type Service struct {
 }
 
 const (
-	// maxLent is how many lines there may be in all long answers that callers still have: two of the largest listings. By
-	// their ids one caller may ask for more, and is then the only one that has a long answer.
-	maxLent = 2 * cart.MaxCartsAsked * cart.MaxLines
+	// maxLent is how many lines there may be in all long answers that callers still have: two of the largest.
+	maxLent = 2 * maxLines
+	// maxLines is how many lines there are in the largest listing, and may be in an answer to more ids than that has carts.
+	maxLines = cart.MaxCartsAsked * cart.MaxLines
 	// maxUncounted is the most lines of an answer that does not count: so many fit into the buffers of a socket, so
 	// that no client can make them stay here.
 	maxUncounted = 1000
@@ -86,7 +88,8 @@ func (s *Service) Get(ctx context.Context, ref cart.Ref) (*cart.Cart, error) {
 }
 
 // GetMany returns the carts with these ids that have lines, in the order asked, each of them once. The caller
-// ends ctx when it is done with them; CodeOverloaded: others still have so many lines that these would be too many.
+// ends ctx when it is done with them. They are loaded [cart.MaxCartsAsked] at a time, each time at one moment.
+// CodeOverloaded: others still have so many lines that these would be too many; CodeInvalid: see [cart.ErrTooManyLines].
 func (s *Service) GetMany(ctx context.Context, ids []int64) ([]*cart.Cart, error) {
 	refs := make([]cart.Ref, 0, len(ids))
 	asked := make(map[int64]bool, len(ids))
@@ -96,17 +99,21 @@ func (s *Service) GetMany(ctx context.Context, ids []int64) ([]*cart.Cart, error
 			refs = append(refs, cart.ByID(id))
 		}
 	}
-	if len(refs) == 0 {
-		return nil, nil
-	}
-	found, err := s.load(ctx, refs)
-	if err != nil {
-		return nil, err
-	}
-	carts := make([]*cart.Cart, 0, len(found))
-	for _, c := range found {
-		if c != nil && len(c.Items) > 0 {
-			carts = append(carts, c)
+	carts := make([]*cart.Cart, 0, len(refs))
+	lines := 0
+	for part := range slices.Chunk(refs, cart.MaxCartsAsked) {
+		found, err := s.load(ctx, part)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range found {
+			if c != nil && len(c.Items) > 0 {
+				carts = append(carts, c)
+				lines += len(c.Items)
+			}
+		}
+		if len(refs) > cart.MaxCartsAsked && lines > maxLines {
+			return nil, cart.ErrTooManyLines
 		}
 	}
 	return s.lend(ctx, carts)
@@ -121,7 +128,7 @@ func (s *Service) List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error
 	return s.lend(ctx, carts)
 }
 
-// lend counts the lines of a long answer until ctx ends. The longest has 500,000 of them, and a client may take its
+// lend counts the lines of a long answer until ctx ends. The longest has 100,000 of them, and a client may take its
 // time over it, so what bounds requests does not bound memory. A lone answer is never too long.
 func (s *Service) lend(ctx context.Context, carts []*cart.Cart) ([]*cart.Cart, error) {
 	lines := int64(0)

@@ -197,6 +197,39 @@ func TestReadsAreWeighedByCarts(t *testing.T) {
 	})
 }
 
+// TestManyIDs asks for more carts than a listing has: they are loaded in parts, and refused where they have too many lines.
+func TestManyIDs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{carts: make(map[int64]*cart.Cart)}
+		ids := make([]int64, cart.MaxIDs)
+		for i := range ids {
+			ids[i] = int64(i + 1)
+			m.carts[ids[i]] = &cart.Cart{ID: ids[i], Items: make([]cart.Item, cart.MaxLines/5)}
+		}
+		s := start(t, m)
+		taking, done := context.WithCancel(t.Context())
+		all, err := s.GetMany(taking, ids)
+		done()
+		synctest.Wait()
+		if err != nil || len(all) != len(ids) || all[0].ID != 1 || all[len(all)-1].ID != cart.MaxIDs {
+			t.Errorf("got %d carts, %v", len(all), err)
+		}
+		for _, load := range m.loads {
+			if len(load) > cart.MaxCartsAsked {
+				t.Errorf("%d carts are loaded at a time", len(load))
+			}
+		}
+		m.carts[1] = &cart.Cart{ID: 1, Items: make([]cart.Item, cart.MaxLines/5+1)}
+		if _, err := s.GetMany(t.Context(), ids); !errors.Is(err, cart.ErrTooManyLines) {
+			t.Errorf("got %v for a line more, want ErrTooManyLines", err)
+		}
+		m.carts[1] = &cart.Cart{ID: 1, Items: make([]cart.Item, cart.MaxCartsAsked*cart.MaxLines+1)}
+		if _, err := s.GetMany(t.Context(), ids[:cart.MaxCartsAsked]); err != nil {
+			t.Errorf("a cart of the Python service that is very long is refused: %v", err)
+		}
+	})
+}
+
 // TestHeldLinesAreBounded has callers that keep what they asked for: 200 carts of 500 lines each.
 func TestHeldLinesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

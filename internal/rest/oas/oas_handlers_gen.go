@@ -685,7 +685,8 @@ func (s *Server) handleGetServiceRequest(args [0]string, argsEscaped bool, w htt
 
 // handleListCartsByIDsRequest handles listCartsByIDs operation.
 //
-// In the order asked, each cart once. Ids that no cart has are left out. At most 1,000 different ids.
+// In the order asked, each cart once. Ids that no cart has are left out. At most 1,000 different ids,
+// and at most 200 where the carts have more than 100,000 lines together.
 //
 // POST /api/v1/carts/by-ids
 func (s *Server) handleListCartsByIDsRequest(args [0]string, argsEscaped bool, w http.ResponseWriter, r *http.Request) {

@@ -56,7 +56,8 @@ type Handler interface {
 	GetService(ctx context.Context) (*Service, error)
 	// ListCartsByIDs implements listCartsByIDs operation.
 	//
-	// In the order asked, each cart once. Ids that no cart has are left out. At most 1,000 different ids.
+	// In the order asked, each cart once. Ids that no cart has are left out. At most 1,000 different ids,
+	// and at most 200 where the carts have more than 100,000 lines together.
 	//
 	// POST /api/v1/carts/by-ids
 	ListCartsByIDs(ctx context.Context, req *IDsRequest) (ListCartsByIDsRes, error)
