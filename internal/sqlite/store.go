@@ -1,6 +1,6 @@
-// Package sqlite keeps carts in a SQLite file, with the same guarantees as PostgreSQL gives: what is
-// saved is on the disk, what is read is one state of the database, and several processes may use one
-// file. It needs no cgo.
+// Package sqlite keeps carts in a SQLite file, with the guarantees that PostgreSQL gives: saved changes
+// are on the disk, a read sees one state of the database, and several processes may use one file. It
+// needs no cgo.
 package sqlite
 
 import (
@@ -121,11 +121,11 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Close implements [cart.Store].
 func (s *Store) Close() error {
-	// The writer goes last, so that it can move what is left in the log into the file.
+	// The writer goes last, so that it can move the rest of the log into the file.
 	return errors.Join(s.read.Close(), s.write.Close())
 }
 
-// openPool returns a pool of at most conns connections to the file, with settings beside those that
+// openPool returns a pool of at most conns connections to the file, with settings in addition to those that
 // every connection has.
 func openPool(opener Opener, path string, conns int, settings url.Values) (*sql.DB, error) {
 	all := url.Values{
