@@ -1,4 +1,4 @@
-// Package requestid gives each request an id, under which clients, logs and traces can be searched for it.
+// Package requestid gives each request an id, which ties together what clients, logs and traces say of it.
 package requestid
 
 import (
