@@ -175,7 +175,7 @@ func (l *lanes[Q, A]) fill(batch []*job[Q, A], queue <-chan *job[Q, A]) []*job[Q
 		had := len(batch)
 		runtime.Gosched()
 		for filled < l.size && len(queue) > 0 {
-			j := <-queue // nobody else receives, so this does not block
+			j := <-queue // no other goroutine receives, so this does not block
 			batch = begin(batch, j)
 			filled += l.weigh(j.in)
 		}

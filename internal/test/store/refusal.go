@@ -161,7 +161,7 @@ func saveContextEnded(t *testing.T, db Database[cart.Store]) {
 	absent(t, s, cart.ActiveOf(1, cart.User(2)))
 }
 
-// Whenever the context ends, a Save is made whole or not at all, says so, and blocks nobody. One whose
+// Whenever the context ends, a Save is made whole or not at all, says so, and blocks no other. One whose
 // outcome is unknown may still be made after it was looked for, so each has carts of its own.
 func saveContextCut(t *testing.T, db Database[cart.Store]) {
 	s := db.Open(t)
