@@ -121,7 +121,7 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Close implements [cart.Store].
 func (s *Store) Close() error {
-	// The writer goes last, so that it can move the rest of the log into the file.
+	// The writer goes last, so that it can move what is left in the log into the file.
 	return errors.Join(s.read.Close(), s.write.Close())
 }
 
