@@ -17,18 +17,18 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience is how long the browser may take for all of a test.
+// patience is the time that the browser may take for a whole test.
 const patience = 2 * time.Minute
 
-// open starts a browser of its own for the test, which fails if a page asks another host than that of the service, or
-// if something goes wrong in it.
+// open starts a browser for the test, which fails if a page contacts any host but the service, or if the browser
+// reports an error.
 func open(t *testing.T, service string) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.Flag("headless", "new"),
-		chromedp.NoSandbox, // root has none
+		chromedp.NoSandbox, // the sandbox does not work for root
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true),
 		chromedp.WindowSize(1280, 2000),
@@ -43,7 +43,7 @@ func open(t *testing.T, service string) context.Context {
 	return ctx
 }
 
-// watch looks at what happens on a page.
+// watch fails the test if an event shows that something went wrong on a page.
 func watch(t *testing.T, service string, event any) {
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
@@ -60,7 +60,7 @@ func watch(t *testing.T, service string, event any) {
 	}
 }
 
-// do does what a person would do on the page.
+// do takes the steps of a person on the page.
 func do(ctx context.Context, t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
 	if err := chromedp.Do(ctx, steps...); err != nil {
@@ -68,7 +68,7 @@ func do(ctx context.Context, t *testing.T, steps ...chromedp.Action[chromedp.Voi
 	}
 }
 
-// text returns what stands in an element of the page, as soon as it is there.
+// text returns the text of an element of the page, as soon as it is there.
 func text(ctx context.Context, t *testing.T, element string) string {
 	t.Helper()
 	text, err := chromedp.Run(ctx, chromedp.Text(chromedp.CSS(element), chromedp.NodeVisible))
@@ -128,7 +128,7 @@ func (b block) unfold() chromedp.Action[chromedp.Void] {
 	return chromedp.Click(chromedp.CSS(b+" .opblock-summary-control"), chromedp.NodeVisible)
 }
 
-// fill types a parameter, over what stands there.
+// fill types a parameter over its old value.
 func (b block) fill(param, value string) chromedp.Action[chromedp.Void] {
 	input := fmt.Sprintf("%s tr[data-param-name=%q] input", b, param)
 	return chromedp.Steps(

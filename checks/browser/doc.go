@@ -1,7 +1,7 @@
 // Package browser tests the documentation's pages the way a person uses them: in a browser, against the program as it
 // is delivered.
 //
-// It is a module of its own, so that what drives the browser is not among the service's dependencies. It needs
+// It is a module of its own, so that the driver of the browser is not among the service's dependencies. It needs
 // Chromium or Chrome. Run it with
 //
 //	go test -count=1 ./...

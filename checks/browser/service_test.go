@@ -36,7 +36,7 @@ func startService(t *testing.T) string {
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Error(err)
 		}
-		rest, _ := io.ReadAll(log) // what went wrong, Wait tells
+		rest, _ := io.ReadAll(log) // only to show it: Wait reports whether the service failed
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("the service ended with %v\n%s", err, rest)
 		}

@@ -63,7 +63,7 @@ func buildCommand(t *testing.T) string {
 	return ""
 }
 
-// copyContext copies to dir what a build of the image is sent.
+// copyContext copies the context of an image build to dir.
 func copyContext(t *testing.T, dir string) {
 	t.Helper()
 	file, err := os.Open(root + "/.dockerignore")

@@ -20,7 +20,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
-// What is optional is off by default.
+// Optional parts are off by default.
 func TestChartOptionsAreOff(t *testing.T) {
 	t.Parallel()
 	r := render(t, "")
@@ -32,7 +32,7 @@ func TestChartOptionsAreOff(t *testing.T) {
 	}
 }
 
-// The role that serves cannot migrate, and the one that migrates is not given to what serves.
+// The role that serves cannot migrate, and the server does not get the role that migrates.
 func TestChartMigratesAsTheOwner(t *testing.T) {
 	t.Parallel()
 	r := render(t, variants["two roles"])
@@ -47,7 +47,7 @@ func TestChartMigratesAsTheOwner(t *testing.T) {
 	}
 }
 
-// TestChartMountsSecretFiles checks that each setting that names a file names one that a Secret brings.
+// TestChartMountsSecretFiles checks that each setting that names a file names one that a Secret provides.
 func TestChartMountsSecretFiles(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]map[string]string{

@@ -165,7 +165,7 @@ func TestChartServices(t *testing.T) {
 		}
 		slices.Sort(targets)
 		want := []int32{8080, 50051}
-		if len(all[*monitoringv1.ServiceMonitor](r)) > 0 { // else nobody needs profiles
+		if len(all[*monitoringv1.ServiceMonitor](r)) > 0 { // without a ServiceMonitor the admin port is not exposed
 			want = []int32{8080, 9090, 50051}
 		}
 		if diff := cmp.Diff(want, targets); diff != "" {
@@ -317,7 +317,7 @@ func TestChartProbes(t *testing.T) {
 	}
 }
 
-// A pod that is killed before SHUTDOWN_TIMEOUT is over drops what it had begun.
+// A pod that is killed before SHUTDOWN_TIMEOUT is over drops the requests under way.
 func TestChartShutdown(t *testing.T) {
 	t.Parallel()
 	eachVariant(t, func(t *testing.T, r *rendered) {

@@ -24,7 +24,7 @@ const (
 	chart = root + "/helm"
 )
 
-// jwt is AUTH_MODE=jwt with all that it needs but the keys.
+// jwt is AUTH_MODE=jwt with everything that it needs but the keys.
 const jwt = "config.AUTH_MODE=jwt,config.AUTH_JWT_ISSUER=shop,config.AUTH_JWT_AUDIENCE=cart"
 
 // variants are sets of values, each as `helm --set` takes it.
@@ -93,7 +93,7 @@ func TestChartLint(t *testing.T) {
 	t.Run("everything", func(t *testing.T) { lint(t, everything(t)) })
 }
 
-// badValues are values that could not work, each with what the error must say.
+// badValues are values that could not work, each with the text that the error must contain.
 var badValues = map[string]struct{ set, want string }{
 	"no database": {
 		"database.existingSecret.name=",

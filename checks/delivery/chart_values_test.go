@@ -16,7 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// everything returns values that set all that can be set.
+// everything returns values that set everything that can be set.
 func everything(t *testing.T) map[string]any {
 	t.Helper()
 	vals, err := chartutil.ReadValuesFile("testdata/everything.yaml")
@@ -91,7 +91,7 @@ func TestChartValuesShowEverything(t *testing.T) {
 	}
 }
 
-// TestChartKnowsTheBounds checks that what the schema lets through is within the bounds of the service's settings.
+// TestChartKnowsTheBounds checks that values that the schema lets through are within the bounds of the service's settings.
 func TestChartKnowsTheBounds(t *testing.T) {
 	t.Parallel()
 	config := valuesSchema(t).Properties["config"].Properties

@@ -98,7 +98,7 @@ func TestWorkflowSteps(t *testing.T) {
 				if (step.Run == "") == (step.Uses == "") {
 					t.Errorf("job %s, step %d: want either run or uses", name, i)
 				}
-				// What stands in ${{ }} is put into the script as it is, so it may run as one.
+				// The value of ${{ }} is pasted into the script as it is, so it could run as part of it.
 				if strings.Contains(step.Run, "${{") {
 					t.Errorf("job %s, step %d: an expression in a script; give it to env", name, i)
 				}
@@ -107,7 +107,7 @@ func TestWorkflowSteps(t *testing.T) {
 	})
 }
 
-// The workflow runs what make check does, with lint in a job of its own, which is the first to fail.
+// The workflow runs all of make check, with lint in a job of its own, which is the first to fail.
 func TestWorkflowRunsMakeCheck(t *testing.T) {
 	t.Parallel()
 	w := readWorkflow(t, "ci.yml")
@@ -147,7 +147,7 @@ func TestWorkflowRunsOnEachPostgreSQL(t *testing.T) {
 	}
 }
 
-// makeLine returns the words that follow what a line of the Makefile begins with, up to a comment.
+// makeLine returns the words that follow the given beginning of a line of the Makefile, up to a comment.
 func makeLine(t *testing.T, prefix string) []string {
 	t.Helper()
 	for line := range strings.Lines(string(readFile(t, "Makefile"))) {

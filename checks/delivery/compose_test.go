@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// compose reads compose.yaml as `docker compose` does; what its schema does not know is an error.
+// compose reads compose.yaml as `docker compose` does; a field that its schema does not know is an error.
 func compose(t *testing.T) *types.Project {
 	t.Helper()
 	options, err := cli.NewProjectOptions([]string{root + "/compose.yaml"}, cli.WithEnv([]string{"VERSION=1.2.3"}))

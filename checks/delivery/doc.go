@@ -1,6 +1,6 @@
 // Package delivery tests the files that build, run and deploy Sellio Cart: the Dockerfile, compose.yaml,
 // the Helm chart and the CI workflow. Dockerfile, compose.yaml and chart are read by the libraries of the
-// tools that read them in earnest.
+// tools that they are written for.
 //
 // It is a module of its own, so that those libraries are not among the service's dependencies. Run it with
 //

@@ -86,7 +86,7 @@ func TestBaseImagesArePinned(t *testing.T) {
 	}
 }
 
-// BuildKit makes a WORKDIR for the USER named before it; the SQLite default needs to write there.
+// BuildKit creates a WORKDIR with the USER named before it as its owner; the SQLite default needs to write there.
 func TestWorkdirIsTheUsers(t *testing.T) {
 	t.Parallel()
 	all := stages(t)

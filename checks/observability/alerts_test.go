@@ -19,7 +19,7 @@ import (
 var promql = parser.NewParser(parser.Options{})
 
 // alertTest is a course of events, a value a minute, with the alerts that fire at its end. Most begin with ready, since
-// SellioCartDown fires where nobody is there.
+// SellioCartDown fires where no instance reports.
 type alertTest struct {
 	name   string
 	series string

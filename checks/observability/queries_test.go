@@ -31,7 +31,7 @@ func read(t *testing.T, file string) []byte {
 	return content
 }
 
-// readRules returns the rules as Prometheus reads them; what it does not know is an error.
+// readRules returns the rules as Prometheus reads them; a field that it does not know is an error.
 func readRules(t *testing.T) []rulefmt.Rule {
 	t.Helper()
 	groups, errs := rulefmt.Parse(read(t, rulesFile), false, model.UTF8Validation, promql, promslog.NewNopLogger())
@@ -55,7 +55,7 @@ type panel struct {
 	Targets    []struct{ Expr string }
 }
 
-// dashboard is what the tests need to know of it.
+// dashboard has the parts of the dashboard that the tests need.
 type dashboard struct {
 	UID        string
 	Panels     []panel
@@ -166,7 +166,7 @@ func checkNames(t *testing.T, where string, expr parser.Expr, series map[string]
 	})
 }
 
-// TestDashboard checks what Grafana takes for granted.
+// TestDashboard checks what Grafana assumes of a dashboard.
 func TestDashboard(t *testing.T) {
 	t.Parallel()
 	d := readDashboard(t)
@@ -199,7 +199,7 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
-// TestAlertsLeadToTheGuide checks that each alert says what is wrong, and where it is written what to do.
+// TestAlertsLeadToTheGuide checks that each alert says what is wrong and links to the section on what to do.
 func TestAlertsLeadToTheGuide(t *testing.T) {
 	t.Parallel()
 	const guide = "https://github.com/sellio/sellio-cart/blob/main/docs/operations.md#"

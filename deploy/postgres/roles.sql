@@ -1,11 +1,11 @@
 -- Two roles for Sellio Cart. sellio_cart_owner owns the tables and migrates them; sellio_cart_service serves: it reads
--- and writes carts, and cannot change the schema. docs/operations.md says how they are used.
+-- and writes carts, and cannot change the schema. docs/operations.md says how to use them.
 --
 -- Run this in the database of the carts, as a superuser or as the administrator of a managed server:
 --
 --     psql --set=ON_ERROR_STOP=1 --single-transaction --file=deploy/postgres/roles.sql "$ADMIN_DATABASE_URL"
 --
--- It may be run at any time, and again. Run it once more after the first migration of a new database: until then the
+-- It may be run at any time, and repeatedly. Run it again after the first migration of a new database: until then the
 -- service could write to goose_db_version, which records the migrations. It sets no passwords: use \password in psql.
 
 DO $$
@@ -19,10 +19,10 @@ BEGIN
 END
 $$;
 
--- Who gives tables to a role must be a member of it, unless a superuser.
+-- Only a member of a role, or a superuser, can give tables to it.
 GRANT sellio_cart_owner TO CURRENT_USER;
 
--- Before PostgreSQL 15 everybody may create tables here.
+-- Before PostgreSQL 15 every role may create tables here.
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO sellio_cart_owner;
 GRANT USAGE ON SCHEMA public TO sellio_cart_service;

@@ -248,7 +248,7 @@ func TestMetricsOfTrouble(t *testing.T) {
 	if _, err := db.ExecContext(t.Context(), "ALTER TABLE cart_item RENAME TO gone"); err != nil {
 		t.Fatal(err)
 	}
-	s.get("/api/v1/cart/1").problem(http.StatusInternalServerError)
+	s.get("/api/v1/cart/1").problem(http.StatusServiceUnavailable)
 	if got := p.scrape().sum("store_seconds", "operation=load", "outcome=error"); got != 1 {
 		t.Errorf("%v loads failed, want 1", got)
 	}

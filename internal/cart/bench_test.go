@@ -7,7 +7,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// BenchmarkPutItem changes the last line of a cart and works out what a store has to do.
+// BenchmarkPutItem changes the last line of a cart and computes the change for the store.
 func BenchmarkPutItem(b *testing.B) {
 	for _, lines := range []int{5, cart.MaxLines} {
 		b.Run(fmt.Sprintf("lines=%d", lines), func(b *testing.B) {

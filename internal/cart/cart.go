@@ -1,8 +1,7 @@
-// Package cart is the shop's rule book: what a cart is, what may be done to it, and what comes of it.
+// Package cart is the shop's rule book: what a cart is, and how commands may change it.
 //
-// Everything here is plain computation. Loading and saving carts is the business of a [Store]; a
-// [Command] takes a cart as it was and returns the cart as it shall be. Carts are values that nobody
-// changes once made, so they may be shared between goroutines and between callers.
+// Everything here is plain computation. A [Store] loads and saves carts; a [Command] takes a cart and
+// returns the changed cart. Carts are immutable once made, so goroutines and callers may share them.
 package cart
 
 import (
@@ -21,13 +20,13 @@ const (
 	DefaultListing = 50        // carts in one answer where the caller names no limit
 )
 
-// Cart is what one owner means to buy from one company. Treat it as immutable: commands return a
+// Cart is what one owner intends to buy from one company. Treat it as immutable: commands return a
 // changed copy.
 type Cart struct {
 	ID        int64
 	CompanyID int64
-	// UserID and Cookie are the owner as stored. Both nil, both set, and values that no owner can have occur
-	// only in carts of the Python service; [Cart.Owner] tells whose cart it is.
+	// UserID and Cookie are the owner as stored; [Cart.Owner] resolves them. Only carts of the Python service
+	// have neither, both, or values that no owner can have.
 	UserID    *int64
 	Cookie    *string
 	Status    Status
@@ -35,9 +34,9 @@ type Cart struct {
 	UpdatedAt time.Time
 	// Version starts at 1 and grows with every change; a cart is saved only over the version loaded.
 	Version int64
-	// Rival says, of a LOCKED cart only, that its owner has an ACTIVE cart at the same company.
+	// Rival is set only for a LOCKED cart whose owner also has an ACTIVE cart at the same company.
 	Rival bool
-	// Gone says that the cart has lost its last line and is no more: it is to be deleted, or has been.
+	// Gone means that the cart has lost its last line: it is to be deleted, or has been.
 	Gone bool
 	// Items are the lines, in the order in which their products were first added.
 	Items []Item
@@ -51,7 +50,7 @@ type Item struct {
 	Quantity  int64
 }
 
-// Owner returns whose cart it is: the user if there is one, else the guest, else nobody.
+// Owner returns the owner of the cart: the user if there is one, else the guest, else nobody.
 func (c *Cart) Owner() Owner {
 	switch {
 	case c.UserID != nil && *c.UserID > 0:
@@ -77,7 +76,7 @@ func lineOf(items []Item, productID int64) int {
 	return -1
 }
 
-// withItems returns a copy with other lines, one version on.
+// withItems returns a copy with these lines, one version on.
 func (c *Cart) withItems(items []Item) *Cart {
 	next := *c
 	next.Items = items

@@ -1,30 +1,30 @@
 package cart
 
-// Change is what a store has to do so that a cart becomes what a command made of it.
+// Change tells a store how to bring a cart from the version it loaded to the state that commands left it in.
 type Change struct {
-	// Cart is the cart as it shall be, at its new version. ID 0: it is to be created.
+	// Cart is the cart's new state, at its new version. ID 0: the cart is to be created.
 	Cart *Cart
-	// Was is the version that was loaded; the change is made only while the cart is still at it.
-	// 0 for a cart that is to be created, which is made only while its owner has no other ACTIVE one.
+	// Was is the version that was loaded; the change is made only while the cart is still at that version.
+	// It is 0 for a new cart, which is created only while its owner has no other ACTIVE one.
 	Was int64
-	// Activates says that the cart becomes its owner's ACTIVE one: by creation, or from LOCKED.
+	// Activates means that the cart becomes its owner's ACTIVE one: by creation, or from LOCKED.
 	Activates bool
-	// Delete says that the cart is to go, with its lines. Put and Drop are empty then.
+	// Delete means that the cart is to be deleted with its lines. Put and Drop are then empty.
 	Delete bool
-	// Put are the lines to write, in the order of the cart.
+	// Put lists the lines to write, in the order of the cart.
 	Put []Line
-	// Drop are the products whose lines are to go.
+	// Drop lists the products whose lines are to be deleted.
 	Drop []int64
 }
 
 // Line is a line to write.
 type Line struct {
 	Item
-	// Append says that the line comes last, though its product may have had an earlier place.
+	// Append means that the line comes last, even if its product had an earlier place.
 	Append bool
 }
 
-// Diff returns the change that makes after of before. A nil before means creation.
+// Diff returns the change from before to after. A nil before means creation.
 func Diff(before, after *Cart) Change {
 	ch := Change{Cart: after}
 	ch.Activates = after.Status == Active && (before == nil || before.Status != Active)
@@ -37,8 +37,8 @@ func Diff(before, after *Cart) Change {
 		ch.Delete = true
 		return ch
 	}
-	// Lines keep their order and new ones come last. So the lines that stayed are the longest start of
-	// after that is found in this order in before; what follows them was added, maybe once more.
+	// Lines keep their order and new ones come last. So the lines that stayed are the longest prefix of
+	// after that occurs in this order in before; the lines behind it were added, or removed and added again.
 	at, kept := 0, 0 // how much of old and of after has been matched
 	var gone []Item
 	for i := range after.Items {

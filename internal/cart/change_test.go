@@ -11,7 +11,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// interpret makes the change of lines in the simplest way there is.
+// interpret applies the change of lines in the simplest way.
 func interpret(t *rapid.T, lines []cart.Item, ch cart.Change) []cart.Item {
 	lines = slices.Clone(lines)
 	at := func(product int64) int {
@@ -41,7 +41,7 @@ func interpret(t *rapid.T, lines []cart.Item, ch cart.Change) []cart.Item {
 	return lines
 }
 
-// drawItem draws from few products, so that commands meet.
+// drawItem draws from few products, so that commands often name the same one.
 func drawItem(t *rapid.T) cart.Item {
 	return cart.Item{
 		ProductID: rapid.Int64Range(1, 6).Draw(t, "product"), Name: "Tea",
@@ -49,7 +49,7 @@ func drawItem(t *rapid.T) cart.Item {
 	}
 }
 
-// drawCart draws a cart as a store may give it.
+// drawCart draws a cart that a store could return.
 func drawCart(t *rapid.T) *cart.Cart {
 	lines := rapid.SliceOfNDistinct(rapid.Custom(drawItem), 0, 6, func(i cart.Item) int64 { return i.ProductID }).Draw(t, "lines")
 	return &cart.Cart{
@@ -70,7 +70,7 @@ func drawCommand(t *rapid.T) cart.Command {
 	}).Draw(t, "command")
 }
 
-// What Diff says, done to the cart as it was, gives the cart as the commands left it.
+// Applying the change of Diff to the old cart gives the cart that the commands left.
 func TestDiffIsWhatCommandsDid(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

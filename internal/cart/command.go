@@ -6,25 +6,25 @@ import (
 	"unicode/utf8"
 )
 
-// Command is something that is to be done to one cart.
+// Command is a caller's request to change one cart.
 type Command interface {
 	// Ref names the cart.
 	Ref() Ref
 	// Validate checks each field by itself; its error is CodeInvalid and names all that are wrong.
 	Validate() error
-	// Apply returns the cart as it shall be: c itself where nothing changes, otherwise a copy at a
-	// later version. A nil c means that there is no such cart. A cart that comes out Gone is to be
+	// Apply returns the changed cart: c itself where nothing changes, otherwise a copy at a
+	// later version. A nil c means that there is no such cart. A returned cart that is Gone is to be
 	// deleted. Errors are CodeNotFound, CodeNotAllowed, CodeNotActive, CodeFull and CodeUnpriced.
 	Apply(c *Cart) (*Cart, error)
 }
 
-// Upsert finds the owner's ACTIVE cart at the company, or makes an empty one.
+// Upsert finds the owner's ACTIVE cart at the company, or creates an empty one.
 type Upsert struct {
 	CompanyID int64
 	Owner     Owner
 }
 
-// AddItem puts a line into the owner's ACTIVE cart at the company, and makes the cart where there is
+// AddItem puts a line into the owner's ACTIVE cart at the company, and creates the cart if there is
 // none. A product that is already there gets the new name, price and quantity.
 type AddItem struct {
 	CompanyID int64
@@ -38,7 +38,7 @@ type PutItem struct {
 	Item   Item
 }
 
-// SetQuantity changes the quantity of a line; 0 and less remove it. Carts of the Python service may have lines of any
+// SetQuantity changes the quantity of a line; 0 or less removes it. Carts of the Python service may have lines of any
 // product id.
 type SetQuantity struct {
 	CartID    int64
@@ -46,13 +46,13 @@ type SetQuantity struct {
 	Quantity  int64
 }
 
-// RemoveItem takes a line out, of any product id like [SetQuantity].
+// RemoveItem removes a line. Like [SetQuantity] it takes any product id.
 type RemoveItem struct {
 	CartID    int64
 	ProductID int64
 }
 
-// SetStatus moves a cart on. The same status again changes nothing.
+// SetStatus changes the status of a cart. Setting the status that it has already changes nothing.
 type SetStatus struct {
 	CartID int64
 	Status Status
@@ -161,8 +161,8 @@ func (s SetStatus) Apply(c *Cart) (*Cart, error) {
 	return &next, nil
 }
 
-// leaveOwner leaves of user and cookie only the one that owns the cart. Carts of the Python service may have both, and the
-// other one may belong to another ACTIVE cart by now.
+// leaveOwner clears the user or the cookie, whichever does not own the cart. Carts of the Python service may have both,
+// and the other one may belong to another ACTIVE cart by now.
 func (c *Cart) leaveOwner() {
 	if owner := c.Owner(); owner.UserID > 0 {
 		c.Cookie = nil
@@ -224,7 +224,7 @@ func (i Item) validate() error {
 	)
 }
 
-// unpriced reports whether the line has no price that anybody could pay.
+// unpriced reports whether the line has no price that can be paid.
 func (i Item) unpriced() bool { return i.Price == NaN }
 
 func checkID(field string, id int64) error { return check(field, id > 0) }

@@ -57,7 +57,7 @@ func TestCreation(t *testing.T) {
 	}
 }
 
-// Commands that change lines: what becomes of the lines, or which failure it is.
+// Commands that change lines: the lines that result, or the failure.
 func TestLines(t *testing.T) {
 	t.Parallel()
 	put := func(i cart.Item) cart.Command { return cart.PutItem{CartID: 3, Item: i} }
@@ -110,7 +110,7 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// The same once more, or nothing to do: the very same cart comes back.
+// A command that is repeated, or has nothing to do, returns the very same cart.
 func TestUnchanged(t *testing.T) {
 	t.Parallel()
 	c := userCart(cart.Active, line(1, 1), line(2, 1))
@@ -249,12 +249,12 @@ func clone(c *cart.Cart) *cart.Cart {
 	return &n
 }
 
-// Commands never change what they are given, nor what another command has made of it.
+// Commands never change the cart that they are given, nor a copy that another command has made of it.
 func TestCartsAreImmutable(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		carts := []*cart.Cart{drawCart(t)}
-		// Room behind the lines must not tempt anyone to append in place.
+		// Spare capacity behind the lines must not make a command append in place.
 		carts[0].Items = slices.Grow(carts[0].Items, rapid.IntRange(0, 4).Draw(t, "room"))
 		copies := []*cart.Cart{clone(carts[0])}
 		for range rapid.IntRange(1, 15).Draw(t, "commands") {
@@ -272,8 +272,8 @@ func TestCartsAreImmutable(t *testing.T) {
 	})
 }
 
-// A line that the Python service stored with the price NaN can be replaced, changed and removed; until then nobody can pay
-// for its cart.
+// A line that the Python service stored with the price NaN can be replaced, changed and removed; until then its cart
+// cannot be paid.
 func TestUnpricedLine(t *testing.T) {
 	t.Parallel()
 	priced, odd := line(1, 1), line(2, 1)
@@ -313,7 +313,7 @@ func TestUnpricedLine(t *testing.T) {
 	}
 }
 
-// A cart of the Python service may hold two owners. The one whose cart it is not may have another ACTIVE one by now.
+// A cart of the Python service may hold two owners. The one that does not own it may have another ACTIVE cart by now.
 func TestUnlockLeavesOneOwner(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

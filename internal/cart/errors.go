@@ -12,21 +12,21 @@ type Code uint8
 
 // The kinds of failure.
 const (
-	CodeInternal       Code = iota // a bug, or a store that answers what it never should
-	CodeInvalid                    // the request breaks a limit; Fields names where
+	CodeInternal       Code = iota // a bug, or an answer that a store should never give
+	CodeInvalid                    // the request breaks a limit; Fields names the fields
 	CodeNotFound                   // no such cart or line
-	CodeNotAllowed                 // the status cannot change so, or the cart is empty
+	CodeNotAllowed                 // the status cannot change that way, or the cart is empty
 	CodeNotActive                  // the lines of the cart cannot change
 	CodeFull                       // no more lines fit into the cart
-	CodeUnpriced                   // the price of a line is NaN, and the status is for carts that can be paid
-	CodeConflict                   // others changed the cart again and again; nothing was done
+	CodeUnpriced                   // the price of a line is NaN, and the status asked for is for carts that can be paid
+	CodeConflict                   // other writers kept changing the cart; nothing was done
 	CodeOverloaded                 // too much work is waiting; nothing was done
 	CodeUnavailable                // the store is out of reach; nothing was done, repeating may help
-	CodeOutcomeUnknown             // the store went away at COMMIT; all of the Save was done, or nothing
+	CodeOutcomeUnknown             // the store went away at COMMIT; the whole Save was done, or nothing
 	CodeRefused                    // the store refused a whole Save for its data; nothing was done
 
-	CodeUnauthenticated // nobody knows who the caller is; nothing was done
-	CodeForbidden       // the caller names an owner that they are not; nothing was done
+	CodeUnauthenticated // the caller is not known; nothing was done
+	CodeForbidden       // the caller names an owner other than itself; nothing was done
 	CodeRateLimited     // the caller creates carts too fast; nothing was done
 
 	CodeNone // no failure
@@ -69,7 +69,7 @@ func CodeOf(err error) Code {
 	return CodeInternal
 }
 
-// Failures that carry nothing but themselves.
+// Failures without details of their own.
 var (
 	ErrNotFound   = &Error{Code: CodeNotFound, Detail: "There is no such cart."}
 	ErrConflict   = &Error{Code: CodeConflict, Detail: "The cart is being changed by others at the same time. Please try again."}
@@ -87,7 +87,7 @@ var ErrTooManyLines = invalid([]FieldError{{
 	Detail: fmt.Sprintf("Must be at most %d, since these carts have more than %d lines together.", MaxCartsAsked, MaxCartsAsked*MaxLines),
 }})
 
-// Unavailable is the failure of a store that could not be asked; nothing was done.
+// Unavailable is the failure of a store that could not be reached; nothing was done.
 func Unavailable(cause error) *Error {
 	return &Error{Code: CodeUnavailable, Detail: "The database is out of reach. Please try again in a moment.", Cause: cause}
 }
@@ -101,12 +101,12 @@ func OutcomeUnknown(cause error) *Error {
 	}
 }
 
-// Refused is the failure of a Save whose data the database did not take; nothing was done.
+// Refused is the failure of a Save whose data the database rejected; nothing was done.
 func Refused(cause error) *Error {
 	return &Error{Code: CodeRefused, Detail: "The database refused the change.", Cause: cause}
 }
 
-// RateLimited is the failure of a caller who creates carts too fast, and may create the next one after wait.
+// RateLimited is the failure of a caller that creates carts too fast and may create the next one after wait.
 func RateLimited(wait time.Duration) *Error {
 	return &Error{Code: CodeRateLimited, Detail: "Too many new carts. Please try again later.", Wait: wait}
 }
@@ -132,7 +132,7 @@ func errUnpriced(productID int64, status Status) *Error {
 
 const anyID = "a whole number from 1 to 9223372036854775807"
 
-// allowed says what each field of a request may be.
+// allowed describes the valid values of each field of a request.
 var allowed = map[string]string{
 	"cart_id":    anyID,
 	"company_id": anyID,

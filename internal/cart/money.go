@@ -70,7 +70,7 @@ func (m Money) Append(b []byte) []byte {
 }
 
 // total sums the lines. Within today's limits the sum fits 63 bits; carts of the Python service may
-// hold more lines and larger quantities, so a sum that does not fit is made again with big integers.
+// hold more lines and larger quantities, so a sum that does not fit is computed again with big integers.
 func total(items []Item) string {
 	var sum uint64
 	for _, i := range items {

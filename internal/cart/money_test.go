@@ -45,10 +45,10 @@ func TestPriceRoundTrip(t *testing.T) {
 	})
 }
 
-// grammar is what ParsePrice takes, in other words than its own.
+// grammar describes the prices that ParsePrice takes, independently of its code.
 var grammar = regexp.MustCompile(`^[0-9]{1,8}(?:\.[0-9]{1,2})?$`)
 
-// FuzzParsePrice holds what is accepted, and what is not, to a second opinion.
+// FuzzParsePrice compares what ParsePrice accepts, and refuses, with a regular expression and exact fractions.
 func FuzzParsePrice(f *testing.F) {
 	for _, in := range []string{"0", "12.34", "007.5", "99999999.99", "100000000", ".5", "5.", "1e2", "-1", "+1", "1/2", " 1", "1\n", "１"} {
 		f.Add(in)
@@ -74,7 +74,7 @@ func FuzzParsePrice(f *testing.F) {
 	})
 }
 
-// FuzzTotal compares the total of two lines with what big integers make of it.
+// FuzzTotal compares the total of two lines with the sum in big integers.
 func FuzzTotal(f *testing.F) {
 	for _, n := range []int64{0, 1, -1, 9_999_999_999, 1_000_000, math.MaxInt64, math.MinInt64} {
 		f.Add(n, int64(1), n, int64(1))

@@ -2,7 +2,7 @@ package cart
 
 import "fmt"
 
-// Owner is who a cart belongs to: a signed-in user or a guest. The zero Owner is nobody and owns
+// Owner is the owner of a cart: a signed-in user or a guest. The zero Owner is nobody and owns
 // nothing. Owners can be compared with ==.
 type Owner struct {
 	UserID int64  // > 0: a signed-in user
@@ -17,13 +17,13 @@ func User(id int64) Owner {
 	return Owner{UserID: id}
 }
 
-// Guest is the owner who holds that cookie; nobody if it is empty.
+// Guest is the owner with that cookie; nobody if it is empty.
 func Guest(cookie string) Owner { return Owner{Cookie: cookie} }
 
 // IsNobody reports whether there is no owner at all.
 func (o Owner) IsNobody() bool { return o == Owner{} }
 
-// stored returns the owner as a cart stores it: one of the two is nil, for an owner is either.
+// stored returns the owner as a cart stores it: as a user or as a cookie, with the other one nil.
 func (o Owner) stored() (userID *int64, cookie *string) {
 	if o.UserID > 0 {
 		return &o.UserID, nil

@@ -2,7 +2,8 @@ package cart
 
 import "context"
 
-// Service does what callers ask for. It gets valid input only. Its errors are of type [*Error]; others are bugs.
+// Service runs commands and reads for callers, which pass valid input only. Its errors are of type [*Error]; others are
+// bugs.
 type Service interface {
 	// Do runs a command and returns the cart as the command left it.
 	Do(ctx context.Context, cmd Command) (*Cart, error)

@@ -19,7 +19,7 @@ func ByID(id int64) Ref { return Ref{ID: id} }
 // ActiveOf names the owner's ACTIVE cart at the company.
 func ActiveOf(companyID int64, owner Owner) Ref { return Ref{CompanyID: companyID, Owner: owner} }
 
-// Found holds carts by all refs that name them.
+// Found maps each ref to the cart that it names.
 type Found map[Ref]*Cart
 
 // Add adds a cart: by its id and, while it is ACTIVE, by its owner and company.
@@ -30,7 +30,7 @@ func (f Found) Add(c *Cart) {
 	}
 }
 
-// Carts returns what each ref names, nil where there is none.
+// Carts returns the cart that each ref names, nil where there is none.
 func (f Found) Carts(refs []Ref) []*Cart {
 	carts := make([]*Cart, len(refs))
 	for i, r := range refs {
@@ -45,7 +45,7 @@ type Listing struct {
 	CompanyID int64  // 0: any
 	Status    Status // 0: any
 	Limit     int64  // 1 to [MaxCartsAsked]
-	Offset    int64  // carts to leave out first
+	Offset    int64  // carts to skip first
 }
 
 // Validate checks each field by itself; its error is CodeInvalid and names all that are wrong.
@@ -59,7 +59,7 @@ func (l Listing) Validate() error {
 	)
 }
 
-// CheckIDs checks what is asked of [Service.GetMany]; its error is CodeInvalid. An id that is there twice counts once.
+// CheckIDs checks the ids for [Service.GetMany]; its error is CodeInvalid. A repeated id counts once.
 func CheckIDs(ids []int64) error {
 	var different map[int64]bool
 	if len(ids) > MaxIDs {
@@ -76,10 +76,10 @@ func CheckIDs(ids []int64) error {
 	return nil
 }
 
-// Saved is what became of one [Change].
+// Saved is the result of one [Change].
 type Saved struct {
 	// OK is false when the cart was no longer at the version that the change is for, or its owner has
-	// got another ACTIVE cart meanwhile. Nothing of the change was made then.
+	// got another ACTIVE cart meanwhile. Then no part of the change was made.
 	OK bool
 	// ID, CreatedAt and UpdatedAt are as stored; ID and CreatedAt are set for created carts only.
 	ID        int64
@@ -88,7 +88,7 @@ type Saved struct {
 }
 
 // Reader reads carts. Its methods may be called by many goroutines at once. All errors are of type
-// *[Error]: CodeUnavailable where the carts could not be read, and CodeInternal for what is a bug.
+// *[Error]: CodeUnavailable where the carts could not be read, and CodeInternal for bugs.
 type Reader interface {
 	// Load returns, for each ref, the cart that it names, or nil where there is none: carts of any
 	// status and without lines too. Two refs may name one cart and then get the same one. All carts are
@@ -98,18 +98,18 @@ type Reader interface {
 	// List returns carts of a user that have lines, newest id first.
 	List(ctx context.Context, l Listing) ([]*Cart, error)
 
-	// Ping reports whether the store can be asked.
+	// Ping returns an error if the store cannot be used.
 	Ping(ctx context.Context) error
 }
 
-// Store keeps carts. What is said of a [Reader] is true of it too.
+// Store keeps carts. All that is said of a [Reader] is true of it too.
 type Store interface {
 	Reader
 
-	// Save makes the changes and returns what became of each, in their order. Every change is made
-	// whole or not at all; one that is not OK does not hinder the others. No two changes are for one cart.
-	// Two may be for one owner and company where one of them ends the ACTIVE cart and comes before the other,
-	// which begins the next. When Save returns no error, what is OK is committed and durable.
+	// Save makes the changes and returns the result of each, in their order. Every change is made
+	// whole or not at all; one that is not OK does not affect the others. No two changes are for one cart.
+	// Two may be for one owner and company if the first ends the ACTIVE cart and the second
+	// begins the next. When Save returns no error, the changes that are OK are committed and durable.
 	//
 	// CodeConflict: a concurrent change, such as another ACTIVE cart of one of the owners, made the
 	// database refuse them all; CodeRefused: the data of some change did; nothing was done.

@@ -13,14 +13,14 @@ type batch struct {
 	active  map[cart.Ref]*entry // by owner and company
 }
 
-// entry is one cart, or one place where a cart may come to be.
+// entry is one cart, or a place where a command may create one.
 type entry struct {
 	before  *cart.Cart // as loaded; nil: there was none
 	now     *cart.Cart // as the commands so far have left it
 	results []result
 }
 
-// result is what a command came to; its caller hears of it once the entry is committed.
+// result is the outcome of a command; its caller gets it once the entry is committed.
 type result struct {
 	job  *command
 	cart *cart.Cart
@@ -89,7 +89,7 @@ func (b *batch) advance(e *entry, next *cart.Cart) {
 }
 
 // save makes the changes of the batch in the store, answers the commands whose entries were saved or
-// had nothing to save, and returns the others. After an error it has answered nobody.
+// had nothing to save, and returns the others. After an error it has answered none of them.
 func (b *batch) save(ctx context.Context, store cart.Store) (again []*command, err error) {
 	changes := make([]cart.Change, 0, len(b.entries))
 	changed := make([]*entry, 0, len(b.entries))
@@ -123,7 +123,7 @@ func (b *batch) save(ctx context.Context, store cart.Store) (again []*command, e
 	return again, nil
 }
 
-// stamp completes the carts that the commands made with what the store knows of them. Nobody else has
+// stamp completes the carts that the commands made with the values that the store has set. No caller has
 // seen these carts yet.
 func (e *entry) stamp(s cart.Saved) {
 	for _, r := range e.results {

@@ -15,16 +15,16 @@ import (
 type job[Q, A any] struct {
 	ctx      context.Context // of the caller
 	in       Q
-	queued   time.Time // when it came, or came back
+	queued   time.Time // when it was last queued
 	state    atomic.Int32
-	attempts int // how often it has run without coming to an end
+	attempts int // how often it has run without an answer
 	out      A
 	err      error
 	done     chan struct{} // closed once out and err are set
 }
 
-// The states of a job. A caller that gives up and a lane that begins a batch both want to move it on
-// from waiting; the first one wins. A caller that gives up later leaves a job that is not run again.
+// The states of a job. A caller that gives up and a lane that begins a batch both try to move it on
+// from waiting; the first one wins. A job whose caller gives up later is not run again.
 const (
 	waiting int32 = iota
 	begun
@@ -36,7 +36,7 @@ func (j *job[Q, A]) answer(out A, err error) {
 	close(j.done)
 }
 
-// lanes are bounded queues, each with one goroutine that takes what waits in its queue, batch by batch.
+// lanes are bounded queues, each with one goroutine that takes the waiting jobs, batch by batch.
 type lanes[Q, A any] struct {
 	name   Queue
 	queues []chan *job[Q, A]
@@ -55,9 +55,9 @@ type lanes[Q, A any] struct {
 	running sync.WaitGroup
 }
 
-// startLanes starts n lanes. weigh says how much of a batch a request fills; no job joins a batch that is
-// filled up to size. run gets a batch and either answers each job or returns it, to be run again. late makes
-// the error of a caller that gave up after its batch had begun.
+// startLanes starts n lanes. weigh returns how much of a batch a request fills; no job joins a batch that is
+// filled up to size. run gets a batch and either answers each job or returns it, to be run again. late returns
+// the error for a caller that gave up after its batch had begun.
 func startLanes[Q, A any](name Queue, n, size int, o Options, weigh func(Q) int, late func(error) *cart.Error,
 	run func(context.Context, []*job[Q, A]) []*job[Q, A],
 ) *lanes[Q, A] {
@@ -91,7 +91,7 @@ func (l *lanes[Q, A]) do(ctx context.Context, hash uint64, in Q) (A, error) {
 	}
 	was := j.state.Swap(abandoned)
 	select {
-	case <-j.done: // at the same time; what is known is told
+	case <-j.done: // done at the same time: an answer that is known is given
 		return j.out, j.err
 	default:
 	}
@@ -131,8 +131,8 @@ func (l *lanes[Q, A]) serve(queue <-chan *job[Q, A]) {
 	}
 }
 
-// next waits for the first job of a batch and adds what else is waiting. Jobs that run again come
-// first; they wait a moment for another job to arrive, so that what they conflicted with can finish.
+// next waits for the first job of a batch and adds the others that are waiting. Jobs that run again come
+// first; they wait a moment for another job to arrive, so that the writes they conflicted with can finish.
 func (l *lanes[Q, A]) next(queue <-chan *job[Q, A], again []*job[Q, A]) (batch []*job[Q, A], open bool) {
 	for _, j := range again {
 		batch = begin(batch, j)
@@ -166,7 +166,7 @@ func (l *lanes[Q, A]) weight(batch []*job[Q, A]) (filled int) {
 	return filled
 }
 
-// fill adds what is waiting to the batch. It calls runtime.Gosched first, so that goroutines that are ready to run can
+// fill adds waiting jobs to the batch. It calls runtime.Gosched first, so that goroutines that are ready to run can
 // still join. That makes batches larger where processors are scarce: there it was measured to serve up to 15 % more
 // reads.
 func (l *lanes[Q, A]) fill(batch []*job[Q, A], queue <-chan *job[Q, A]) []*job[Q, A] {
@@ -175,7 +175,7 @@ func (l *lanes[Q, A]) fill(batch []*job[Q, A], queue <-chan *job[Q, A]) []*job[Q
 		had := len(batch)
 		runtime.Gosched()
 		for filled < l.size && len(queue) > 0 {
-			j := <-queue // nobody else receives, so this does not block
+			j := <-queue // no other goroutine receives, so this does not block
 			batch = begin(batch, j)
 			filled += l.weigh(j.in)
 		}
@@ -193,7 +193,7 @@ func begin[Q, A any](batch []*job[Q, A], j *job[Q, A]) []*job[Q, A] {
 	return append(batch, j)
 }
 
-// backoff is how long a job rests before it runs again: at random, up to 1 ms after the first
+// backoff returns how long a job rests before it runs again: a random time of up to 1 ms after the first
 // attempt, doubling to 32 ms.
 func backoff(attempts int) time.Duration {
 	return rand.N(time.Millisecond << min(attempts, 5))
@@ -214,7 +214,7 @@ func (l *lanes[Q, A]) runBatch(batch []*job[Q, A]) (again []*job[Q, A]) {
 	return again
 }
 
-// requests are the jobs of a batch as an observer sees them.
+// requests returns the jobs of a batch as an observer sees them.
 func requests[Q, A any](batch []*job[Q, A]) []Request {
 	now := time.Now()
 	list := make([]Request, len(batch))
@@ -224,7 +224,7 @@ func requests[Q, A any](batch []*job[Q, A]) []Request {
 	return list
 }
 
-// depth returns how many jobs wait, and how many may.
+// depth returns how many jobs are waiting, and the limit.
 func (l *lanes[Q, A]) depth() (n, limit int) {
 	for _, q := range l.queues {
 		n += len(q)
@@ -233,7 +233,7 @@ func (l *lanes[Q, A]) depth() (n, limit int) {
 	return n, limit
 }
 
-// stop refuses further jobs; the lanes end when they have done what is waiting.
+// stop refuses further jobs; the lanes end when they have run the waiting ones.
 func (l *lanes[Q, A]) stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -246,7 +246,7 @@ func (l *lanes[Q, A]) stop() {
 	}
 }
 
-// wait returns when all lanes have ended. When ctx ends first it cancels what they are doing, waits for
+// wait returns when all lanes have ended. When ctx ends first it cancels their batches, waits for
 // them to notice, and returns ctx's error.
 func (l *lanes[Q, A]) wait(ctx context.Context) error {
 	ended := make(chan struct{})

@@ -22,18 +22,18 @@ func (q Queue) String() string { return [Queues]string{"writes", "reads", "lists
 // Request is a request of a batch that begins.
 type Request struct {
 	Context context.Context // of the caller
-	Waited  time.Duration   // in the queue, since the request came or came back
+	Waited  time.Duration   // since the request was last queued
 }
 
-// Observer hears of what happens in the queues. Its methods may be called by many goroutines at once, and the queues
+// Observer is told what happens in the queues. Its methods may be called by many goroutines at once, and the queues
 // wait for them to return.
 type Observer interface {
-	// Refused hears of a request that found the queue full.
+	// Refused is called for a request that found the queue full.
 	Refused(q Queue)
 
-	// Begin hears of a batch before it runs. What it returns is the context of the batch, made from ctx, and a function
-	// that is called when the batch has run, with the number of commands that will run again. Callers may have got
-	// their answers by then.
+	// Begin is called before a batch runs. It returns the context of the batch, made from ctx, and a function that is
+	// called when the batch has run, with the number of commands that will run again. Callers may have got their
+	// answers by then.
 	Begin(ctx context.Context, q Queue, requests []Request) (context.Context, func(again int))
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/commit"
 )
 
-// seen is what an observer heard of a batch.
+// seen is what an observer was told of a batch.
 type seen struct {
 	queue  commit.Queue
 	owners []any // what the contexts of the requests hold
@@ -21,7 +21,7 @@ type seen struct {
 	again  int
 }
 
-// watcher remembers what it hears.
+// watcher remembers what it is told.
 type watcher struct {
 	mu      sync.Mutex
 	refused []commit.Queue
@@ -93,7 +93,7 @@ func TestObserverHearsOfBatches(t *testing.T) {
 		if _, err := s.List(t.Context(), cart.Listing{UserID: 1, Limit: 1}); err != nil {
 			t.Fatal(err)
 		}
-		synctest.Wait() // the caller is answered before the observer hears
+		synctest.Wait() // the caller is answered before the observer is told
 		if _, err := s.GetMany(t.Context(), []int64{1}); err != nil {
 			t.Fatal(err)
 		}

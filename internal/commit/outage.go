@@ -15,7 +15,7 @@ type outage struct {
 	down atomic.Bool
 }
 
-// observe takes what a call of the store came to, and returns its error.
+// observe takes the error of a call to the store, and returns it.
 func (o *outage) observe(err error) error {
 	switch {
 	case err == nil:

@@ -51,7 +51,7 @@ func (r *reader) load(ctx context.Context, batch []*read) []*read {
 	return nil
 }
 
-// distinct returns what the jobs ask for, each ref once.
+// distinct returns the refs of the jobs, each once.
 func distinct(batch []*read) []cart.Ref {
 	seen := make(map[cart.Ref]bool, len(batch))
 	refs := make([]cart.Ref, 0, len(batch))

@@ -1,7 +1,7 @@
-// Package commit stands between the callers and a [cart.Store]. What waits for the same lane while
-// the lane is busy goes into its next batch: commands are loaded, applied and saved together (group
-// commit), reads are loaded together. So the work of the store grows with the number of batches, not
-// of callers, and batches grow with pressure. Nobody waits for a batch to fill.
+// Package commit stands between the callers and a [cart.Store]. Requests that arrive while their lane
+// is busy go into its next batch: commands are loaded, applied and saved together (group commit), reads
+// are loaded together. So the work of the store grows with the number of batches, not of callers, and
+// batches grow with the load. No request waits for a batch to fill.
 package commit
 
 import (
@@ -19,17 +19,17 @@ import (
 // Options are the sizes of a [Service]. Each must be at least 1.
 type Options struct {
 	WriteLanes int           // batches of commands under way at once
-	ReadLanes  int           // batches of reads under way at once; and again as many listings
-	BatchSize  int           // most commands in a batch; a batch of reads asks for as many carts, or for more in its last one
-	QueueSize  int           // most commands waiting; and again reads, and listings
+	ReadLanes  int           // batches of reads under way at once, and as many of listings
+	BatchSize  int           // most commands in a batch; no read joins a batch of reads that asks for as many carts
+	QueueSize  int           // most commands waiting, and as many reads, and as many listings
 	Timeout    time.Duration // for one batch
 	Logger     *slog.Logger
 	Observer   Observer // may be nil
 }
 
 // Service runs commands and reads against a store. Its methods may be called by many goroutines at
-// once. Their errors are those of [cart.Command] and [cart.Store], and:
-// CodeOverloaded where a queue is full or callers still have too many lines, CodeConflict where others kept changing the cart, and
+// once. Their errors are those of [cart.Command] and [cart.Store], and CodeOverloaded where a queue is
+// full or callers still have too many lines, CodeConflict where others kept changing the cart, and
 // CodeUnavailable or CodeOutcomeUnknown, with the context's error as its cause, for a caller whose
 // context ended first.
 type Service struct {
@@ -41,12 +41,12 @@ type Service struct {
 }
 
 const (
-	// maxLent is how many lines there may be in all long answers that callers still have: two of the largest.
+	// maxLent is the most lines in all long answers that callers still have: two of the largest.
 	maxLent = 2 * maxLines
-	// maxLines is how many lines there are in the largest listing, and may be in an answer to more ids than that has carts.
+	// maxLines is the number of lines in the largest listing, and the most in an answer to more ids than that has carts.
 	maxLines = cart.MaxCartsAsked * cart.MaxLines
-	// maxUncounted is the most lines of an answer that does not count: so many fit into the buffers of a socket, so
-	// that no client can make them stay here.
+	// maxUncounted is the most lines of an answer that is not counted: it fits into the buffers of a socket, so no
+	// client can make it stay in memory.
 	maxUncounted = 1000
 )
 
@@ -68,8 +68,8 @@ func New(store cart.Store, o Options) *Service {
 func one[Q any](Q) int { return 1 }
 
 // Do runs a valid command and returns the cart as the command left it. It returns after COMMIT; a
-// command that changes nothing commits nothing. A caller whose context ends before the command's
-// batch begins is left out of it.
+// command that changes nothing commits nothing. A command whose caller's context ends
+// before its batch begins is left out of it.
 func (s *Service) Do(ctx context.Context, cmd cart.Command) (*cart.Cart, error) {
 	// Commands on one cart meet in one lane, where they do not conflict.
 	return s.writes.do(ctx, maphash.Comparable(s.seed, cmd.Ref()), cmd)
@@ -89,7 +89,7 @@ func (s *Service) Get(ctx context.Context, ref cart.Ref) (*cart.Cart, error) {
 
 // GetMany returns the carts with these ids that have lines, in the order asked, each of them once. The caller
 // ends ctx when it is done with them. They are loaded [cart.MaxCartsAsked] at a time, each time at one moment.
-// CodeOverloaded: others still have so many lines that these would be too many; CodeInvalid: see [cart.ErrTooManyLines].
+// CodeOverloaded: with the lines that others still have, these would be too many; CodeInvalid: see [cart.ErrTooManyLines].
 func (s *Service) GetMany(ctx context.Context, ids []int64) ([]*cart.Cart, error) {
 	refs := make([]cart.Ref, 0, len(ids))
 	asked := make(map[int64]bool, len(ids))
@@ -128,8 +128,8 @@ func (s *Service) List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error
 	return s.lend(ctx, carts)
 }
 
-// lend counts the lines of a long answer until ctx ends. The longest has 100,000 of them, and a client may take its
-// time over it, so what bounds requests does not bound memory. A lone answer is never too long.
+// lend counts the lines of a long answer until ctx ends. The longest has 100,000 of them, and a client may read it
+// slowly, so limits on requests do not bound memory. A lone answer is never too long.
 func (s *Service) lend(ctx context.Context, carts []*cart.Cart) ([]*cart.Cart, error) {
 	lines := int64(0)
 	for _, c := range carts {
@@ -150,7 +150,7 @@ func (s *Service) load(ctx context.Context, refs []cart.Ref) ([]*cart.Cart, erro
 	return s.reads.do(ctx, maphash.Comparable(s.seed, refs[0]), refs)
 }
 
-// Waiting returns how many requests wait in the queue, and how many may.
+// Waiting returns how many requests are waiting in the queue, and the limit.
 func (s *Service) Waiting(q Queue) (n, limit int) {
 	switch q {
 	case Writes:
@@ -162,12 +162,12 @@ func (s *Service) Waiting(q Queue) (n, limit int) {
 	}
 }
 
-// Close lets the lanes finish what was accepted, and returns when they have, or with ctx's error when
-// ctx ends first; what is under way is cancelled then. Calls that come later are refused.
+// Close lets the lanes finish the requests that they have accepted, and returns when they have. When ctx ends
+// first, it cancels the batches under way and returns ctx's error. Later calls are refused.
 func (s *Service) Close(ctx context.Context) error {
 	s.writes.stop()
 	s.reads.stop()
 	s.lists.stop()
-	// Each of them is waited for, and cancelled when ctx ends, whatever came of the others.
+	// Wait for each of them, and cancel it when ctx ends, even if another has returned an error.
 	return cmp.Or(s.writes.wait(ctx), s.reads.wait(ctx), s.lists.wait(ctx))
 }

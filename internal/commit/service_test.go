@@ -48,8 +48,7 @@ func hold(t *testing.T, s *commit.Service, m *memory) (open func()) {
 	return sync.OnceFunc(func() { close(gate) })
 }
 
-// calls starts n calls, and returns when each of them waits for something. Then wait returns what they
-// came to.
+// calls starts n calls, and returns when each of them is blocked. Then wait returns their results.
 func calls(n int, call func(i int) error) (wait func() []error) {
 	errs := make([]error, n)
 	var wg sync.WaitGroup
@@ -95,7 +94,7 @@ func TestCommandsThatWaitShareOneLoadAndOneSave(t *testing.T) {
 	})
 }
 
-// On one processor the first of many callers wakes the lane while the others have not got to ask yet.
+// On one processor the first of many callers wakes the lane before the others get to ask.
 func TestCallersWhoAreReadyJoinTheBatch(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	synctest.Test(t, func(t *testing.T) {
@@ -329,8 +328,8 @@ func TestCallerThatGivesUpTooLateIsToldThatTheOutcomeIsUnknown(t *testing.T) {
 	})
 }
 
-// Who was told that the outcome is unknown may go on to do something else. A command that is done after that would undo
-// it.
+// A caller that was told that the outcome is unknown may go on to do something else. A command that is done after that
+// would undo it.
 func TestNothingIsDoneForACallerThatHasGone(t *testing.T) {
 	for name, at := range map[string]func(m *memory, leave func()){
 		"while its cart was loaded": func(m *memory, leave func()) {

@@ -101,7 +101,7 @@ func TestTroubleIsFoundByHalving(t *testing.T) {
 	})
 }
 
-// countLoads lets loads fail as loadsBadly has it from now on, and counts them.
+// countLoads makes loads fail like loadsBadly from now on, and counts them.
 func countLoads(m *memory) *int {
 	tries := new(int)
 	m.mu.Lock()

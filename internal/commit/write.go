@@ -10,7 +10,7 @@ import (
 )
 
 // maxAttempts is how often a command runs before its caller is told of the conflict. Each conflict
-// means that somebody else has got a change through.
+// means that another writer has got a change through.
 const maxAttempts = 100
 
 // writer runs batches of commands: one load, the rules, one save.
@@ -23,7 +23,7 @@ type writer struct {
 type command = job[cart.Command, *cart.Cart]
 
 // run answers the jobs of a batch, but returns those whose carts were changed by others meanwhile. A batch that fails
-// for what is in it is halved until what fails is alone, so that it never fails its neighbours.
+// for its contents is halved until the command at fault is alone, so that it never fails its neighbours.
 func (w *writer) run(ctx context.Context, jobs []*command) (again []*command) {
 	again, err := w.try(ctx, jobs)
 	code := cart.CodeOf(w.outage.observe(err))
@@ -43,12 +43,12 @@ func (w *writer) run(ctx context.Context, jobs []*command) (again []*command) {
 	}
 }
 
-// isOfData reports whether a load or a save failed for the data of some cart in it, and not for where the store is.
+// isOfData reports whether a load or a save failed for the data of some cart in it, and not for the state of the store.
 func isOfData(code cart.Code) bool {
 	return code == cart.CodeRefused || code == cart.CodeInternal
 }
 
-// try runs the jobs as one batch. After an error nothing was done, or nobody knows, and no job was answered.
+// try runs the jobs as one batch. After an error nothing was done, or the outcome is unknown, and no job was answered.
 func (w *writer) try(ctx context.Context, jobs []*command) (again []*command, err error) {
 	refs := make([]cart.Ref, len(jobs))
 	for i, j := range jobs {
@@ -60,8 +60,8 @@ func (w *writer) try(ctx context.Context, jobs []*command) (again []*command, er
 	}
 	b := newBatch(refs, carts)
 	for i, j := range jobs {
-		// A caller that gave up while the carts were loaded may have done something else meanwhile, elsewhere, that
-		// these carts hold already: the command would undo it. From here on the versions see to that.
+		// A caller that gave up while the carts were loaded may since have made another change, through another
+		// instance, that these carts already include: the command would undo it. From here on the versions prevent that.
 		if j.state.Load() != abandoned {
 			w.apply(b, refs[i], j)
 		}

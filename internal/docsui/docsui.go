@@ -1,5 +1,5 @@
 // Package docsui serves the documentation of the REST API: Swagger UI, ReDoc and the OpenAPI
-// document they show. All of it comes out of the binary, so it works without internet access.
+// document they show. All files are embedded in the binary, so it works without internet access.
 //
 // The viewers in assets/ are third-party files that update.sh fetches; the pages that start them
 // are in pages/.
@@ -34,7 +34,7 @@ const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 
 //
 // It answers GET and HEAD, and 405 to other methods. Other paths are for next.
 //
-// It returns an error if spec is not YAML, is not an OpenAPI document, or holds what JSON cannot
+// It returns an error if spec is not YAML, is not an OpenAPI document, or has values that JSON cannot
 // express exactly.
 func Handler(spec []byte, next http.Handler) (http.Handler, error) {
 	doc, err := openAPIJSON(spec)
@@ -64,7 +64,7 @@ func Handler(spec []byte, next http.Handler) (http.Handler, error) {
 		}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// Not a ServeMux: it would answer paths with // or /./ in them for next.
+		// Not a ServeMux: it would answer paths that contain // or /./, which are next's to answer.
 		found, ok := paths[r.URL.Path]
 		if !ok {
 			next.ServeHTTP(w, r)
@@ -87,8 +87,8 @@ func serve(w http.ResponseWriter, r *http.Request, found http.Handler) {
 	found.ServeHTTP(w, r)
 }
 
-// redirect sends browsers to where the links of a page lead to its files. Its target is relative, which
-// http.Redirect cannot keep: a proxy may serve all this below a path of its own.
+// redirect sends browsers to the path below which the relative links of a page work. The target is relative, which
+// http.Redirect cannot keep: a proxy may serve the pages below a path of its own.
 func redirect(to string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Location", to)

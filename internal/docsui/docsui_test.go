@@ -270,8 +270,8 @@ func TestPagesStayHere(t *testing.T) {
 	}
 }
 
-// The viewers must hold no address that they load by themselves. Those that newer or unpatched
-// versions would bring are known.
+// The viewers must contain no address that they load by themselves. The list has those of newer and of
+// unpatched versions.
 func TestViewersLoadNothingElse(t *testing.T) {
 	t.Parallel()
 	server := newServer(t, spec)

@@ -10,7 +10,7 @@ import (
 )
 
 // openAPIJSON returns an OpenAPI document, given as YAML, as JSON. Keys keep their order and
-// numbers their digits. What JSON cannot say exactly is an error, never an approximation.
+// numbers their digits. A value that JSON cannot express exactly is an error; it is never approximated.
 func openAPIJSON(spec []byte) ([]byte, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(spec, &doc); err != nil {
@@ -58,7 +58,7 @@ func writeObject(out *bytes.Buffer, n *yaml.Node) error {
 			return fmt.Errorf("line %d: a key must be a scalar", key.Line)
 		}
 		if seen[key.Value] {
-			return fmt.Errorf("line %d: key %q is there twice", key.Line, key.Value)
+			return fmt.Errorf("line %d: key %q is repeated", key.Line, key.Value)
 		}
 		seen[key.Value] = true
 		if i > 0 {

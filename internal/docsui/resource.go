@@ -64,7 +64,7 @@ func makeResource(name string, plain, gzipped []byte) *resource {
 	return &resource{contentType: contentType, hash: hex.EncodeToString(sum[:8]), plain: plain, gzipped: gzipped}
 }
 
-// ServeHTTP writes the file, compressed where the client takes that. A cache may keep it but asks
+// ServeHTTP writes the file, compressed if the client accepts that. A cache may keep it but asks
 // each time whether it is still current, which its ETag makes cheap; so pages, viewers and document
 // always belong to one release.
 func (res *resource) ServeHTTP(w http.ResponseWriter, r *http.Request) {

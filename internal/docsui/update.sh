@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes assets/ again from the npm packages that package-lock.json pins. The same lock gives the
+# Rebuilds assets/ from the npm packages that package-lock.json pins. The same lock gives the
 # same bytes. To move to a newer version: change package.json, run
 # `npm install --package-lock-only` here, then this script.
 set -eu

@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// Listener has at most a number of connections open. When one more comes, the one that has been idle for longest, be
-// it after a request or before its first, makes room for it. Where none is idle the new one is closed at once: its
-// client turns to another instance then, where it would otherwise wait for this one.
+// Listener bounds the number of open connections. When one more comes, the connection that has been idle for longest,
+// after a request or before its first, is closed to make room. If none is idle, the new one is closed at once: its
+// client can then turn to another instance, and does not wait for this one.
 type Listener struct {
 	*net.TCPListener
 	most int
@@ -24,7 +24,7 @@ type Listener struct {
 
 	mu     sync.Mutex
 	open   map[*conn]struct{}
-	full   time.Time // when the log last said that there is no room
+	full   time.Time // when the log last said that the limit is reached
 	failed time.Time // when it last said that a connection cannot be accepted
 }
 
@@ -37,8 +37,8 @@ func TCP(ctx context.Context, address string, most int, log *slog.Logger) (*List
 	return New(l.(*net.TCPListener), most, log), nil
 }
 
-// New returns the listener with at most that many connections. Which of them are idle it knows from
-// [Listener.ConnState] only.
+// New returns the listener with at most that many connections. It knows only from
+// [Listener.ConnState] which of them are idle.
 func New(l *net.TCPListener, most int, log *slog.Logger) *Listener {
 	return &Listener{TCPListener: l, most: most, log: log, open: make(map[*conn]struct{})}
 }
@@ -65,7 +65,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 			gone = c
 		}
 		if gone != nil {
-			_ = gone.TCPConn.Close() // nobody is left who could be told
+			_ = gone.TCPConn.Close() // nothing could be done about an error
 		}
 		if ok {
 			return c, nil
@@ -73,13 +73,13 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// admit counts the connection if there is room for it, or if another one makes room, which is to be closed then.
+// admit counts the connection if there is room for it, or if an idle one makes room; the caller then closes that one.
 func (l *Listener) admit(c *conn) (instead *conn, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.open) >= l.most {
 		if due(&l.full) {
-			l.log.Warn("There are as many connections as there may be.", "address", l.Addr().String(), "connections", l.most)
+			l.log.Warn("There are as many connections as the limit allows.", "address", l.Addr().String(), "connections", l.most)
 		}
 		if instead = l.longestIdle(); instead == nil {
 			return nil, false
@@ -90,7 +90,7 @@ func (l *Listener) admit(c *conn) (instead *conn, ok bool) {
 	return instead, true
 }
 
-// logFailure logs why a connection cannot be accepted, of which servers say nothing while they try again.
+// logFailure logs why a connection cannot be accepted: servers try again without logging it.
 func (l *Listener) logFailure(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

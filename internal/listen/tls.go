@@ -13,17 +13,17 @@ import (
 // TLSFiles are the paths of PEM files.
 type TLSFiles struct {
 	Cert, Key string
-	// ClientCA holds the authorities one of which must have signed a client's certificate. Without it clients
-	// show none.
+	// ClientCA holds the authorities, one of which must have signed a client's certificate. Without it clients
+	// are not asked for a certificate.
 	ClientCA string
 }
 
-// interval is how often the files are looked at, at most.
+// interval is the shortest time between two looks at the files.
 const interval = time.Second
 
 // TLS returns the configuration of a server that speaks these protocols, the preferred one first. Each handshake
-// is made with what the files held a second before. New files that cannot be used leave the old ones in force, and
-// that is logged.
+// uses the files as they were a second before, or later. If new files cannot be used, the old ones stay in force, and
+// a warning is logged.
 func TLS(files TLSFiles, log *slog.Logger, protocols ...string) (*tls.Config, error) {
 	s := &source{files: files, protocols: protocols, log: log}
 	s.seen, s.looked = s.look(), time.Now()
@@ -38,7 +38,7 @@ func TLS(files TLSFiles, log *slog.Logger, protocols ...string) (*tls.Config, er
 	}, nil
 }
 
-// source is what a configuration is made from.
+// source makes configurations from the files.
 type source struct {
 	files     TLSFiles
 	protocols []string
@@ -50,7 +50,7 @@ type source struct {
 	looked  time.Time
 }
 
-// newest returns the current configuration, made anew if that is due.
+// newest returns the current configuration, and makes it again first if the files have changed.
 func (s *source) newest() *tls.Config {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,7 +58,7 @@ func (s *source) newest() *tls.Config {
 		return s.current
 	}
 	s.looked = time.Now()
-	// Looked at before they are read: what changes in between is read once more.
+	// Look at the files before reading them: a change in between is then seen by the next look.
 	found := s.look()
 	if !changed(s.seen, found) {
 		return s.current
@@ -69,13 +69,13 @@ func (s *source) newest() *tls.Config {
 		s.log.Warn("The new TLS files cannot be used. The old ones stay in force.", "error", err)
 		return s.current
 	}
-	s.log.Info("The TLS files were read anew.", "certificate", s.files.Cert, "not_after", next.Certificates[0].Leaf.NotAfter)
+	s.log.Info("The TLS files were reloaded.", "certificate", s.files.Cert, "not_after", next.Certificates[0].Leaf.NotAfter)
 	s.current = next
 	return next
 }
 
-// look returns what the file system says of the files, nil of one that is not there. It follows symbolic links, of
-// which Kubernetes changes one that all files are behind.
+// look returns the status of the files, nil for one that is not there. It follows symbolic links: Kubernetes changes
+// all files at once by changing one link.
 func (s *source) look() (found [3]os.FileInfo) {
 	for i, path := range []string{s.files.Cert, s.files.Key, s.files.ClientCA} {
 		if info, err := os.Stat(path); err == nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -252,6 +253,7 @@ func TestTypesChangeUnderLoad(t *testing.T) {
 	s := open(t, url)
 	svc := service(t, s)
 	ctx, cancel := context.WithCancel(t.Context())
+	var served atomic.Int64
 	done := make(chan int)
 	const clients = 6
 	for i := range clients {
@@ -264,13 +266,15 @@ func TestTypesChangeUnderLoad(t *testing.T) {
 				if _, err := svc.Get(t.Context(), cart.ActiveOf(1, cart.User(int64(i+1)))); err != nil {
 					t.Errorf("client %d: %v", i, err)
 				}
+				served.Add(1)
 			}
 			done <- n
 		}()
 	}
-	for range 5 {
-		exec(t, url, "ALTER TABLE cart ALTER cookie TYPE text")
-		exec(t, url, "ALTER TABLE cart ALTER cookie TYPE varchar(255)")
+	for i := range 10 {
+		exec(t, url, []string{"ALTER TABLE cart ALTER cookie TYPE text", "ALTER TABLE cart ALTER cookie TYPE varchar(255)"}[i%2])
+		before := served.Load()
+		until(t, "clients go on", func() bool { return served.Load() >= before+2*clients })
 	}
 	cancel()
 	for range clients {

@@ -11,13 +11,13 @@ type rate struct {
 	burst    time.Duration // for as many carts as it holds
 }
 
-// bucket holds how many carts a caller may create. The zero bucket is full.
+// bucket tracks how many carts a caller may create. The zero bucket is full.
 type bucket struct {
 	mu   sync.Mutex
-	full time.Time // when it will be, if nothing is taken meanwhile
+	full time.Time // when it will be full, if nothing is taken meanwhile
 }
 
-// take takes one cart, or returns how long it is until there is one.
+// take takes one cart, or returns the wait until there is one.
 func (b *bucket) take(r rate, now time.Time) (wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

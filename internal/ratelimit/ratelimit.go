@@ -17,27 +17,27 @@ const maxCallers = 100_000
 
 type addressKey struct{}
 
-// From returns the context of a request for a guest who has just come, from that address. Nothing else is known of
-// such a guest, so the limit is that of the address. All addresses of IPv6 that share their first 64 bits count as one,
-// since one client may have them all.
+// From returns the context of a request from a new guest at that address. Nothing else is known of a new guest, so the
+// limit is that of the address. All IPv6 addresses that share their first 64 bits count as one, since one client may
+// have them all.
 func From(ctx context.Context, address netip.Addr) context.Context {
 	address = address.Unmap().WithZone("")
 	if address.Is6() {
-		if network, err := address.Prefix(64); err == nil { // 64 bits, which each address of IPv6 has
+		if network, err := address.Prefix(64); err == nil { // never an error: an IPv6 address has 128 bits
 			address = network.Addr()
 		}
 	}
 	return context.WithValue(ctx, addressKey{}, address)
 }
 
-// caller is who creates carts: an owner or, for a guest who has just come, an address.
+// caller identifies a creator of carts: an owner or, for a new guest, an address.
 type caller struct {
 	owner   cart.Owner
 	address netip.Addr
 }
 
-// Limiter stands in front of a [cart.Service] and bounds how fast each caller may create carts. Changes to carts that
-// are there are not limited.
+// Limiter stands in front of a [cart.Service] and bounds how fast each caller may create carts. Changes to existing
+// carts are not limited.
 type Limiter struct {
 	cart.Service
 	rate    rate
@@ -55,7 +55,7 @@ func New(carts cart.Service, perMinute, burst int) (*Limiter, error) {
 	return &Limiter{Service: carts, rate: rate{interval: interval, burst: time.Duration(burst) * interval}, callers: callers}, nil
 }
 
-// Do implements [cart.Service]. It fails with CodeRateLimited where the command would create a cart too many.
+// Do implements [cart.Service]. It fails with CodeRateLimited if the command would create one cart too many.
 func (l *Limiter) Do(ctx context.Context, cmd cart.Command) (*cart.Cart, error) {
 	ref := cmd.Ref()
 	if ref.ID > 0 { // only carts that are named by their owner are created
@@ -76,7 +76,7 @@ func (l *Limiter) Do(ctx context.Context, cmd cart.Command) (*cart.Cart, error) 
 	return done, err
 }
 
-// bucket returns that of the caller.
+// bucket returns the bucket of the caller.
 func (l *Limiter) bucket(by caller) *bucket {
 	if b, ok := l.callers.Get(by); ok {
 		return b
@@ -88,7 +88,7 @@ func (l *Limiter) bucket(by caller) *bucket {
 	return fresh
 }
 
-// creation is a command that may create a cart. Whether it does shows when it is applied, and not before.
+// creation is a command that may create a cart. Only applying it shows whether it does.
 type creation struct {
 	cart.Command
 	limiter *Limiter

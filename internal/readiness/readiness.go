@@ -1,4 +1,4 @@
-// Package readiness keeps finding out whether the service can serve, for all who ask.
+// Package readiness checks about every second whether the service can serve requests.
 package readiness
 
 import (
@@ -31,7 +31,7 @@ var details = [...]string{
 	stopping:   "The service is shutting down. Please try again in a moment.",
 }
 
-// Checker knows whether the service is ready. It is not before Start, nor after Stop.
+// Checker knows whether the service is ready. The service is never ready before Start or after Stop.
 type Checker struct {
 	log    *slog.Logger
 	cancel context.CancelFunc
@@ -47,7 +47,7 @@ func New(log *slog.Logger) *Checker {
 	return &Checker{log: log, cancel: func() {}, changed: func(bool) {}}
 }
 
-// Notify has changed hear at once whether the service is ready, and then of every change.
+// Notify calls changed at once with whether the service is ready, and again on every change.
 func (c *Checker) Notify(changed func(ready bool)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -55,7 +55,7 @@ func (c *Checker) Notify(changed func(ready bool)) {
 	changed(c.state == ready)
 }
 
-// Start asks ping, which returns nil where the database can be used, and again about every second until Stop.
+// Start calls ping, which returns nil if the database can be used, at once and then about every second until Stop.
 func (c *Checker) Start(ping func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
@@ -106,7 +106,7 @@ func (c *Checker) check(ctx context.Context, ping func(context.Context) error) {
 	}
 }
 
-// set returns what was so far. After Stop it changes nothing.
+// set returns the state so far. After Stop it changes nothing.
 func (c *Checker) set(now state) (was state) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

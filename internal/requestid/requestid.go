@@ -1,4 +1,4 @@
-// Package requestid names requests, so that what clients, logs and traces say of one can be put together.
+// Package requestid gives each request an id, which ties together what clients, logs and traces say of it.
 package requestid
 
 import (
@@ -11,14 +11,14 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Header is where a request brings its id and an answer shows it: a header of HTTP, and a key of gRPC's metadata.
+// Header carries the id, in a request and in its answer: an HTTP header, and a key of gRPC metadata.
 const Header = "X-Request-Id"
 
-// maxLength is how many characters the id may have that a request brings.
+// maxLength is the most characters of an id that a request brings.
 const maxLength = 128
 
-// New returns the id of a request: the one that it brings if that is of 1 to 128 visible ASCII characters, else the
-// trace id of its traceparent (W3C Trace Context), else a fresh one, which nobody knows yet.
+// New returns the id of a request: the one that it brings if that has 1 to 128 visible ASCII characters, else the
+// trace id of its traceparent (W3C Trace Context), else a fresh one, which the client does not know yet.
 func New(brought, traceparent string) (id string, fresh bool) {
 	if valid(brought) {
 		return brought, false
@@ -56,8 +56,8 @@ func Of(ctx context.Context) string {
 	return id
 }
 
-// HTTP gives every request an id, and every answer, as the header of both. Making a context of it is left to next,
-// which may have more to put there: that takes a copy of the request.
+// HTTP gives each request an id, as a header of the request and of its answer. Putting the id into the context is left
+// to next, which may have more to put there: that copies the request.
 func HTTP(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, _ := New(r.Header.Get(Header), r.Header.Get("Traceparent"))

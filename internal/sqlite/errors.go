@@ -36,7 +36,7 @@ func classify(err error) *cart.Error {
 }
 
 // classifyCommit turns an error of COMMIT into one of the domain. SQLite rolls back what it cannot
-// commit; but when the disk fails, what it wrote may still be found after a crash.
+// commit; but when the disk fails, its writes may still be found after a crash.
 func classifyCommit(err error) *cart.Error {
 	switch primary(code(err)) {
 	case lib.SQLITE_OK, lib.SQLITE_BUSY, lib.SQLITE_LOCKED, lib.SQLITE_INTERRUPT, lib.SQLITE_CONSTRAINT:
@@ -46,7 +46,7 @@ func classifyCommit(err error) *cart.Error {
 	}
 }
 
-// internal is the failure of a database that is not as the migrations made it, or of this package.
+// internal is the failure of a database that is not as the migrations made it, or a bug of this package.
 func internal(err error) *cart.Error {
 	return &cart.Error{Code: cart.CodeInternal, Detail: "The database answered what it never should.", Cause: err}
 }

@@ -82,7 +82,7 @@ func TestOtherWriter(t *testing.T) {
 	}
 }
 
-// A file that somebody has tampered with is a bug, not a moment to wait for.
+// A file that was tampered with is a bug, not an outage that passes.
 func TestMissingTable(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "cart.db")

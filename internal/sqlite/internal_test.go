@@ -73,7 +73,7 @@ func TestReadersCannotWrite(t *testing.T) {
 	}
 }
 
-// No statement walks a whole table: all of them stay as fast when the tables grow.
+// No statement scans a whole table: all of them stay fast when the tables grow.
 func TestPlans(t *testing.T) {
 	t.Parallel()
 	s := openTest(t)

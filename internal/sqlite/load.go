@@ -26,7 +26,7 @@ const columns = `
 	(SELECT string_agg(product_id || ' ' || price || ' ' || quantity || ' ' || octet_length(name) || ' ' || name, '')
 		FROM (SELECT * FROM cart_item WHERE cart_id = c.id ORDER BY id))`
 
-// CROSS JOIN keeps SQLite from walking the carts to look each up in the list.
+// CROSS JOIN keeps SQLite from scanning the carts to look each up in the list.
 const loadSQL = `
 	SELECT` + columns + `
 	FROM cart c

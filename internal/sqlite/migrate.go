@@ -61,10 +61,10 @@ func migrate(ctx context.Context, path string) (err error) {
 	return err
 }
 
-// lockMigrations waits for a lock that one migrator at a time can have, and that goes with its process.
+// lockMigrations waits for a lock that one migrator at a time can have, and that ends with its process.
 //
 // SQLite has no lock beside those of a database file, and goose needs that of the carts for its own
-// transactions; nor can two connections turn a new file to WAL at once. So the lock is on a second
+// transactions; nor can two connections switch a new file to WAL at once. So the lock is on a second
 // file, which stays empty. It must not be removed: a migrator that waits for it has it open.
 func lockMigrations(ctx context.Context, path string) (unlock func() error, err error) {
 	db, err := openFile(sql.Open, path+"-migrate", 1, url.Values{"_busy_timeout": {milliseconds(migrationWait)}})

@@ -31,7 +31,7 @@ func migrator(t *testing.T, path string) *goose.Provider {
 	return m
 }
 
-// schema returns the statements that made what there is in the file.
+// schema returns the statements that created the tables and indexes in the file.
 func schema(t *testing.T, path string) map[string]string {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)

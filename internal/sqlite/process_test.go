@@ -21,7 +21,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/sqlite"
 )
 
-// The environment of a process that a test has started: what it shall do, with which file, as whom.
+// The environment of a process that a test has started: its role, the database file, and the user whose carts it writes.
 const (
 	roleVariable = "SQLITE_TEST_ROLE"
 	pathVariable = "SQLITE_TEST_PATH"
@@ -81,7 +81,7 @@ func TestProcesses(t *testing.T) {
 	wantCarts(t, path, processes, 20)
 }
 
-// When the disk fails at COMMIT, nobody can say what a crash would leave.
+// When the disk fails at COMMIT, there is no telling what a crash would leave.
 func TestBrokenDisk(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "cart.db")

@@ -10,8 +10,8 @@ import (
 )
 
 // Save implements [cart.Store] with one transaction, which makes the changes one after another. ctx
-// bounds the wait for other writers only: what has begun takes milliseconds and runs to its end, so
-// that a caller who leaves never leaves the outcome unknown.
+// bounds the wait for other writers only: a transaction that has begun takes milliseconds and runs to its
+// end, so the outcome is known even if the caller gives up.
 func (s *Store) Save(ctx context.Context, changes []cart.Change) ([]cart.Saved, error) {
 	tx, end, err := s.begin(ctx)
 	if err != nil {
@@ -23,7 +23,7 @@ func (s *Store) Save(ctx context.Context, changes []cart.Change) ([]cart.Saved, 
 		store: s,
 		tx:    tx,
 		stmts: make(map[*sql.Stmt]*sql.Stmt),
-		// What is returned must be what is stored: microseconds.
+		// The result must equal what is stored: microseconds.
 		now: time.Now().UTC().Truncate(time.Microsecond),
 	}
 	saved := make([]cart.Saved, len(changes))
@@ -67,8 +67,8 @@ type writer struct {
 	now   time.Time
 }
 
-// exec runs a prepared statement in a context that does not end: it takes microseconds, and to watch a
-// context takes the driver a goroutine.
+// exec runs a prepared statement in a context that does not end: it takes microseconds, and watching a
+// context costs the driver a goroutine.
 func (w *writer) exec(stmt *sql.Stmt, args ...any) (sql.Result, error) {
 	own := w.stmts[stmt]
 	if own == nil {
@@ -158,7 +158,7 @@ const updateCartSQL = `
 	UPDATE cart SET status = ?, version = ?, updated_at = ?
 	WHERE id = ? AND version = ?`
 
-// For a cart that becomes ACTIVE: of user and cookie it keeps only its owner, see free.
+// A cart that becomes ACTIVE keeps only its owner, the user or the cookie: see free.
 const activateCartSQL = `
 	UPDATE cart SET status = ?, version = ?, updated_at = ?,
 		user_id = CASE WHEN user_id > 0 THEN user_id END, cookie = CASE WHEN user_id > 0 THEN NULL ELSE cookie END
@@ -181,7 +181,7 @@ func (w *writer) update(ch *cart.Change) (bool, error) {
 	return ok, err
 }
 
-// A line that comes last gets a new id; REPLACE removes the one that it may have had.
+// An appended line gets a new id; REPLACE removes the product's old line, if there is one.
 const appendLineSQL = `
 	INSERT OR REPLACE INTO cart_item (name, price, quantity, cart_id, product_id)
 	VALUES (?, ?, ?, ?, ?)`

@@ -1,6 +1,6 @@
-// Package sqlite keeps carts in a SQLite file, with the same guarantees as PostgreSQL gives: what is
-// saved is on the disk, what is read is one state of the database, and several processes may use one
-// file. It needs no cgo.
+// Package sqlite keeps carts in a SQLite file, with the guarantees that PostgreSQL gives: saved changes
+// are on the disk, a read sees one state of the database, and several processes may use one file. It
+// needs no cgo.
 package sqlite
 
 import (
@@ -127,7 +127,7 @@ func (s *Store) Close() error {
 	return errors.Join(s.probe.db.Close(), s.read.Close(), s.write.Close())
 }
 
-// openPool returns a pool of at most conns connections to the file, with settings beside those that
+// openPool returns a pool of at most conns connections to the file, with settings in addition to those that
 // every connection has.
 func openPool(opener Opener, path string, conns int, settings url.Values) (*sql.DB, error) {
 	all := url.Values{

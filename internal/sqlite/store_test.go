@@ -43,7 +43,7 @@ func TestCommandsThroughGroupCommit(t *testing.T) {
 	}))
 }
 
-// newDatabase returns a maker of databases on which the suites open what wrap makes of a store.
+// newDatabase returns a function that makes databases, whose stores the suites get through wrap.
 func newDatabase[T any](wrap func(testing.TB, *sqlite.Store) T) func(testing.TB) storetest.Database[T] {
 	return func(t testing.TB) storetest.Database[T] {
 		path := filepath.Join(t.TempDir(), "cart.db")
@@ -70,7 +70,7 @@ func open(t testing.TB, path string) *sqlite.Store {
 	return s
 }
 
-// insert writes a cart past all rules.
+// insert writes a cart without checking any rule.
 func insert(t testing.TB, path string, c cart.Cart) (id int64) {
 	t.Helper()
 	db, err := sql.Open("sqlite", path+"?_busy_timeout=60000")

@@ -6,9 +6,8 @@ import (
 	"net/http/pprof"
 )
 
-// Admin returns the handler of what operators and their platform ask the process itself: /metrics, /debug/pprof/,
-// /healthz, and /readyz, which answers 503 with the error of ready where there is one. It must not be reached from
-// outside.
+// Admin returns the handler for operators and their platform: /metrics, /debug/pprof/, /healthz, and /readyz, which
+// answers 503 with the error of ready if there is one. It must not be reachable from outside.
 func Admin(metrics http.Handler, ready func() error) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", metrics)

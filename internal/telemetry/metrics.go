@@ -14,11 +14,11 @@ import (
 	"github.com/sellio/sellio-cart/internal/commit"
 )
 
-// namespace begins the name of every metric of ours.
+// namespace begins the name of each of the service's own metrics.
 const namespace = "sellio_cart"
 
-// seconds are the limits of histograms of time: from half a millisecond, which a read from memory takes, to the
-// longest that REQUEST_TIMEOUT is likely to be.
+// seconds are the buckets of histograms of time: from half a millisecond, the time of a read from memory, to the
+// longest likely REQUEST_TIMEOUT.
 var seconds = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
 // Metrics are the metrics of one service.
@@ -31,14 +31,14 @@ type Metrics struct {
 	store    storeMetrics
 }
 
-// New returns metrics that nothing has happened to yet, of the service of this version.
+// New returns the metrics of a service of this version, all at their start.
 func New(version string) *Metrics {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	f := promauto.With(r)
 	f.NewGaugeVec(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info",
-		Help: "Always 1; the labels say what runs.",
+		Help: "Always 1; the labels name the running version.",
 	}, []string{"version", "goversion"}).WithLabelValues(version, runtime.Version()).Set(1)
 
 	m := &Metrics{registry: r, store: newStoreMetrics(f)}
@@ -52,7 +52,7 @@ func (m *Metrics) Handler(log *slog.Logger) http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError)})
 }
 
-// WatchReady shows whether the service is ready.
+// WatchReady adds a metric that shows whether the service is ready.
 func (m *Metrics) WatchReady(ready func() bool) {
 	promauto.With(m.registry).NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "ready",

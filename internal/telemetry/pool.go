@@ -5,7 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// WatchPool shows the state of a pool of connections to PostgreSQL.
+// WatchPool adds metrics that show the state of a pool of connections to PostgreSQL.
 func (m *Metrics) WatchPool(stat func() *pgxpool.Stat) {
 	m.registry.MustRegister(pool(stat))
 }

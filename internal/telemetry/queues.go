@@ -27,12 +27,12 @@ func (m *Metrics) observeQueues(f promauto.Factory) {
 	}, byQueue)
 	batches := f.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: namespace, Name: "batch_seconds",
-		Help:    "Time that a batch took.",
+		Help:    "Time from the start of a batch to its end.",
 		Buckets: seconds,
 	}, byQueue)
 	waits := f.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: namespace, Name: "queue_wait_seconds",
-		Help:    "Time from a request's coming, or coming back, to the queue until its batch begins.",
+		Help:    "Time from when a request was last queued to the start of its batch.",
 		Buckets: seconds,
 	}, byQueue)
 	refusals := f.NewCounterVec(prometheus.CounterOpts{
@@ -50,7 +50,7 @@ func (m *Metrics) observeQueues(f promauto.Factory) {
 	}
 	m.retries = f.NewCounter(prometheus.CounterOpts{
 		Namespace: namespace, Name: "retries_total",
-		Help: "Commands that were to run again because others had changed the cart.",
+		Help: "Commands to be run again because another writer had changed the cart.",
 	})
 }
 
@@ -70,18 +70,18 @@ func (m *Metrics) Begin(ctx context.Context, q commit.Queue, requests []commit.R
 	}
 }
 
-// WatchQueues shows how many requests wait in each queue, and how many may.
+// WatchQueues adds metrics that show how many requests are waiting in each queue, and the limit.
 func (m *Metrics) WatchQueues(waiting func(commit.Queue) (n, limit int)) {
 	f := promauto.With(m.registry)
 	for q := range commit.Queues {
 		labels := prometheus.Labels{"queue": q.String()}
 		f.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "queue_depth", ConstLabels: labels,
-			Help: "Requests that wait in the queue.",
+			Help: "Requests waiting in the queue.",
 		}, func() float64 { n, _ := waiting(q); return float64(n) })
 		f.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "queue_limit", ConstLabels: labels,
-			Help: "Requests that may wait in the queue.",
+			Help: "The most requests that may wait in the queue.",
 		}, func() float64 { _, limit := waiting(q); return float64(limit) })
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// other is the operation of requests that are none of the API's.
+// other is the operation of requests that do not belong to the API.
 const other = "other"
 
 // requests are the metrics of the requests over one transport.
@@ -24,10 +24,10 @@ type requests struct {
 	codeName  func(code int) string
 
 	mu   sync.RWMutex
-	made map[outcome]prometheus.Observer // so that a request does not have to look labels up by their text
+	made map[outcome]prometheus.Observer // saves looking the labels up by their text for each request
 }
 
-// outcome is what tells the durations of requests apart.
+// outcome holds the labels of a request's duration.
 type outcome struct {
 	operation string
 	code      int
@@ -41,7 +41,7 @@ func (m *Metrics) observeRequests(f promauto.Factory) {
 	}, []string{"transport", "operation", "code"})
 	inFlight := f.NewGaugeVec(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "requests_in_flight",
-		Help: "Requests that are being served.",
+		Help: "Requests being served.",
 	}, []string{"transport"})
 	over := func(transport string, codeName func(int) string) *requests {
 		return &requests{
@@ -69,7 +69,7 @@ func (r *requests) observe(o outcome, took time.Duration) {
 	duration.Observe(took.Seconds())
 }
 
-// HTTP measures the requests that next serves. operation names what a request asks for, by one of a few names, or "".
+// HTTP measures the requests that next serves. operation returns the operation of a request, one of a few names, or "".
 func (m *Metrics) HTTP(next http.Handler, operation func(*http.Request) string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
@@ -102,7 +102,7 @@ func (a *answer) WriteHeader(status int) {
 // Unwrap is for [http.ResponseController].
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-// Unary measures the unary requests of a gRPC server. Those to other services than these have no names of their own.
+// Unary measures the unary requests of a gRPC server. Requests to services that are not listed count as other.
 func (m *Metrics) Unary(services ...grpc.ServiceDesc) grpc.UnaryServerInterceptor {
 	names := make(map[string]string)
 	for _, s := range services {

@@ -16,13 +16,13 @@ type storeMetrics struct {
 	conflicts, created, deleted, lines prometheus.Counter
 }
 
-// outcomes are the times that one operation took, by what came of it.
+// outcomes are the durations of one operation, by its outcome.
 type outcomes struct{ ok, failed prometheus.Observer }
 
 func newStoreMetrics(f promauto.Factory) storeMetrics {
 	times := f.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: namespace, Name: "store_seconds",
-		Help:    "Time that the database took, waiting for a connection included.",
+		Help:    "Time that the database took, including the wait for a connection.",
 		Buckets: seconds,
 	}, []string{"operation", "outcome"})
 	of := func(operation string) outcomes {
@@ -33,7 +33,7 @@ func newStoreMetrics(f promauto.Factory) storeMetrics {
 	}
 	return storeMetrics{
 		load: of("load"), save: of("save"), list: of("list"),
-		conflicts: counter("conflicts_total", "Changes of a cart that were not made because others had changed it."),
+		conflicts: counter("conflicts_total", "Changes of a cart that were not made because another writer had changed it."),
 		created:   counter("carts_created_total", "Carts created and committed."),
 		deleted:   counter("carts_deleted_total", "Carts deleted and committed."),
 		lines:     counter("lines_written_total", "Lines of carts added or replaced and committed."),
@@ -84,7 +84,7 @@ func (s *store) Save(ctx context.Context, changes []cart.Change) ([]cart.Saved, 
 	return saved, err
 }
 
-// count adds what has been committed.
+// count adds the changes that have been committed, and the conflicts.
 func (m *storeMetrics) count(changes []cart.Change, saved []cart.Saved) {
 	var conflicts, created, deleted, lines int
 	for i := range changes {

@@ -41,7 +41,7 @@ func TestBatchIsLinkedToItsTracedRequests(t *testing.T) {
 	ctx, end := o.Begin(t.Context(), commit.Reads, requestsIn(t.Context(), requestSpan(1, false)))
 	end(0)
 	if trace.SpanContextFromContext(ctx).IsValid() || len(spans.Ended()) > 0 {
-		t.Errorf("a batch that nobody traces has the spans %v", spans.Ended())
+		t.Errorf("a batch without a traced request has the spans %v", spans.Ended())
 	}
 	ctx, end = o.Begin(t.Context(), commit.Writes, requestsIn(t.Context(), requestSpan(1, false), requestSpan(2, true), requestSpan(3, true)))
 	end(1)
@@ -68,7 +68,7 @@ func TestNoTracingChangesNothing(t *testing.T) {
 	off.Pool(nil)
 }
 
-// BenchmarkRequest is what a request costs more for being measured: its own metrics, and those of a batch of its own.
+// BenchmarkRequest measures what metrics add to the cost of a request: its own, and those of a batch of its own.
 func BenchmarkRequest(b *testing.B) {
 	m := New("test")
 	h := m.HTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -89,7 +89,7 @@ func (nothing) Header() http.Header         { return nil }
 func (nothing) Write(p []byte) (int, error) { return len(p), nil }
 func (nothing) WriteHeader(int)             {}
 
-// BenchmarkScrape is what a scrape costs.
+// BenchmarkScrape measures the cost of a scrape.
 func BenchmarkScrape(b *testing.B) {
 	h := New("test").Handler(slog.New(slog.DiscardHandler))
 	r := httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody)

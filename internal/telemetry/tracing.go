@@ -42,15 +42,15 @@ type Tracing struct {
 	log      *slog.Logger
 }
 
-// StartTracing returns the tracing that the variables OTEL_* of the process ask for: nil without an
-// OTEL_EXPORTER_OTLP_ENDPOINT, or with OTEL_TRACES_EXPORTER=none or OTEL_SDK_DISABLED=true. Its error is a line that
+// StartTracing returns the tracing that the process's OTEL_* variables ask for: nil without an
+// OTEL_EXPORTER_OTLP_ENDPOINT, or with OTEL_TRACES_EXPORTER=none or OTEL_SDK_DISABLED=true. Its error is one line that
 // names the variable.
 func StartTracing(ctx context.Context, version string, log *slog.Logger) (*Tracing, error) {
 	on, err := tracingWanted()
 	if !on || err != nil {
 		return nil, err
 	}
-	// The library knows no other place for what goes wrong in the background, such as that the collector is away.
+	// The library reports errors in the background, such as a collector that is out of reach, only to this handler.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("Tracing failed.", "error", err) }))
 	otel.SetLogger(logr.FromSlogHandler(log.Handler()))
 	what, err := resource.New(ctx,
@@ -127,7 +127,7 @@ func (t *Tracing) Stop(ctx context.Context) error {
 	return nil
 }
 
-// HTTP makes a span of each request that next serves, named by its operation.
+// HTTP makes a span for each request that next serves, named by its operation.
 func (t *Tracing) HTTP(next http.Handler, operation func(*http.Request) string) http.Handler {
 	if t == nil {
 		return next
@@ -145,7 +145,7 @@ func (t *Tracing) HTTP(next http.Handler, operation func(*http.Request) string) 
 	)
 }
 
-// ServerOptions make a gRPC server make a span of each request.
+// ServerOptions returns the options with which a gRPC server makes a span for each request.
 func (t *Tracing) ServerOptions() []grpc.ServerOption {
 	if t == nil {
 		return nil
@@ -157,8 +157,8 @@ func (t *Tracing) ServerOptions() []grpc.ServerOption {
 	))}
 }
 
-// Pool makes a pool of connections to PostgreSQL make a span of each statement of a batch that is traced, without its
-// parameters.
+// Pool has a pool of connections to PostgreSQL make a span for each statement of a traced batch, without the
+// statement's parameters.
 func (t *Tracing) Pool(cfg *pgxpool.Config) {
 	if t == nil {
 		return
@@ -169,8 +169,8 @@ func (t *Tracing) Pool(cfg *pgxpool.Config) {
 	)
 }
 
-// OpenSQL opens a database as [sql.Open] does, and makes it make a span of each statement of a batch that is traced,
-// without its parameters.
+// OpenSQL opens a database as [sql.Open] does, and has it make a span for each statement of a traced batch, without
+// the statement's parameters.
 func (t *Tracing) OpenSQL(driverName, name string) (*sql.DB, error) {
 	if t == nil {
 		return sql.Open(driverName, name)
@@ -187,7 +187,7 @@ func (t *Tracing) OpenSQL(driverName, name string) (*sql.DB, error) {
 	)
 }
 
-// Observer makes a span of each batch of which some request is traced, and tells next of all.
+// Observer makes a span for each batch that has a traced request, and passes every call on to next.
 func (t *Tracing) Observer(next commit.Observer) commit.Observer {
 	if t == nil {
 		return next

@@ -1535,7 +1535,7 @@ func (s *Server) handleSetStatusRequest(args [1]string, argsEscaped bool, w http
 
 // handleUpsertCartRequest handles upsertCart operation.
 //
-// Answers with the owner's ACTIVE cart at the company, which is made where there is none. The owner is
+// Answers with the owner's ACTIVE cart at the company, which is created if there is none. The owner is
 // `user_id`, else `cookie`, else the guest whose cookie `sellio_cart` the request brings, else a new
 // guest with a fresh cookie.
 //

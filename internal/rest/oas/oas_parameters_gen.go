@@ -260,7 +260,7 @@ type ListCartsByUserParams struct {
 	StatusParam OptInt32 `json:",omitempty,omitzero"`
 	// How many carts to answer with at most.
 	Limit OptInt64 `json:",omitempty,omitzero"`
-	// How many carts to leave out first.
+	// How many carts to skip first.
 	Offset OptInt64 `json:",omitempty,omitzero"`
 }
 

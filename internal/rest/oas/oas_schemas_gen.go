@@ -1038,7 +1038,7 @@ func (*PutItemUnsupportedMediaType) putItemRes() {}
 
 // Ref: #/components/schemas/QuantityRequest
 type QuantityRequest struct {
-	// 0 and less remove the line.
+	// 0 or less removes the line.
 	Quantity int64 `json:"quantity"`
 }
 

@@ -95,7 +95,7 @@ type Handler interface {
 	SetStatus(ctx context.Context, req *StatusRequest, params SetStatusParams) (SetStatusRes, error)
 	// UpsertCart implements upsertCart operation.
 	//
-	// Answers with the owner's ACTIVE cart at the company, which is made where there is none. The owner is
+	// Answers with the owner's ACTIVE cart at the company, which is created if there is none. The owner is
 	// `user_id`, else `cookie`, else the guest whose cookie `sellio_cart` the request brings, else a new
 	// guest with a fresh cookie.
 	//

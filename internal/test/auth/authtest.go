@@ -17,7 +17,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// What good tokens say of where they come from and whom they are for.
+// The issuer and the audience of good tokens.
 const (
 	Issuer   = "https://issuer.test"
 	Audience = "sellio-cart"

@@ -44,7 +44,7 @@ func runBatches(t *testing.T, db Database[cart.Store]) {
 	})
 }
 
-// gate is a store whose loads of the cart that nobody has wait while it is shut.
+// gate is a store that holds up loads of the cart nobodys while it is shut.
 type gate struct {
 	cart.Store
 	reached, shut chan struct{} // closed when a load waits, and to let it go on

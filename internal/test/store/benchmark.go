@@ -8,7 +8,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// stock is how many carts, of five lines each, a store is measured with.
+// stock is the number of carts, of five lines each, that a store is measured with.
 const stock = 2000
 
 // Benchmark measures Load and Save with batches of 1, 8 and 64 carts. A Save changes one line of each.
@@ -60,13 +60,13 @@ func perCart(b *testing.B, size int) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*size), "ns/cart")
 }
 
-// pick returns n refs, each another one, from a random place on.
+// pick returns n different refs, from a random place on.
 func pick(ids []cart.Ref, n int) []cart.Ref {
 	at := rand.IntN(len(ids) - n + 1)
 	return ids[at : at+n]
 }
 
-// fill creates the stock and returns what names it.
+// fill creates the stock and returns refs to its carts.
 func fill(b *testing.B, s cart.Store) []cart.Ref {
 	b.Helper()
 	var ids []cart.Ref

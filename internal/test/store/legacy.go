@@ -8,7 +8,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// What the Python service let in, and today's rules would not.
+// Data that the Python service accepted and today's rules would refuse.
 var legacyCases = []testCase[cart.Store]{
 	{"legacy/nobody's cart", legacyNobody},
 	{"legacy/odd numbers", legacyNumbers},
@@ -131,7 +131,7 @@ func legacyNaN(t *testing.T, db Database[cart.Store]) {
 	}
 }
 
-// user0 is a cart of guest x that has the user 0 besides, who is nobody.
+// user0 is a cart of guest x that also has the user 0, who is nobody.
 func user0(status cart.Status) cart.Cart {
 	return cart.Cart{
 		CompanyID: 1, UserID: ptr[int64](0), Cookie: ptr("x"), Status: status, Items: []cart.Item{item(1, 1), item(2, 1)},
@@ -171,7 +171,7 @@ func legacyUser0Unlocks(t *testing.T, db Database[cart.Store]) {
 	same(t, get(t, s, cart.ActiveOf(1, cart.Guest("y"))), others)
 }
 
-// withCookie is a cart of user 7 that holds the cookie x besides.
+// withCookie is a cart of user 7 that also holds the cookie x.
 func withCookie(status cart.Status) cart.Cart {
 	return cart.Cart{
 		CompanyID: 1, UserID: ptr[int64](7), Cookie: ptr("x"), Status: status, Items: []cart.Item{item(1, 1), item(2, 1)},
@@ -192,7 +192,7 @@ func legacyUserWithCookie(t *testing.T, db Database[cart.Store]) {
 	same(t, update(t, s, c, want), want, touched)
 }
 
-// freed returns the cart as it is when a guest has taken its cookie, and nothing but that.
+// freed returns the cart without its cookie, as it is once a guest has taken that.
 func freed(c *cart.Cart) *cart.Cart {
 	f := *c
 	f.Cookie = nil
@@ -230,7 +230,7 @@ func legacyGuestUnlocks(t *testing.T, db Database[cart.Store]) {
 	same(t, get(t, s, cart.ActiveOf(1, cart.User(7))), freed(users))
 }
 
-// The other way about: it is the user's own cookie that may stand in the way, and goes.
+// The other way round: the cookie of the user's own cart may stand in the way, and is dropped.
 func legacyUserUnlocks(t *testing.T, db Database[cart.Store]) {
 	s := db.Open(t)
 	unlocks := func(locked *cart.Cart) {

@@ -37,13 +37,13 @@ func runModel(t *testing.T, db Database[cart.Service]) {
 	})
 }
 
-// outcome is what a command came to.
+// outcome is the result of a command.
 type outcome struct {
 	cart *cart.Cart
 	err  error
 }
 
-// check gives the commands to the model, which must come to the same.
+// check gives the commands to the model, which must give the same results.
 func (m *model) check(rt *rapid.T, commands []cart.Command, got []outcome) {
 	want := make([]*cart.Cart, len(commands))
 	for i, cmd := range commands {
@@ -57,7 +57,7 @@ func (m *model) check(rt *rapid.T, commands []cart.Command, got []outcome) {
 			want[i] = &left
 		}
 	}
-	// Only now is it known which id each new cart has.
+	// Only now are the ids of the new carts known.
 	for i := range commands {
 		if want[i] != nil && want[i].ID < 0 {
 			m.adopt(want[i].ID, got[i].cart.ID)
@@ -67,7 +67,7 @@ func (m *model) check(rt *rapid.T, commands []cart.Command, got []outcome) {
 	}
 }
 
-// unstamped leaves out what the model does not have.
+// unstamped leaves out the values that the model does not have.
 var unstamped = cmpopts.IgnoreFields(cart.Cart{}, "CreatedAt", "UpdatedAt", "Rival")
 
 func compare(rt *rapid.T, what string, got, want any) {

@@ -79,7 +79,7 @@ func raceFirstCart(t *testing.T, db Database[cart.Store]) {
 	}
 }
 
-// One owner's LOCKED carts and new ones all want to be the ACTIVE one.
+// One owner's LOCKED carts and new ones all compete to be the ACTIVE one.
 func raceUnlock(t *testing.T, db Database[cart.Store]) {
 	stores := []cart.Store{db.Open(t), db.Open(t)}
 	for _, owner := range []cart.Owner{cart.User(7), cart.Guest("g")} {
@@ -152,7 +152,7 @@ func addTo(t *testing.T, s cart.Store, refs []cart.Ref, line cart.Item) (late []
 	return late
 }
 
-// A writer keeps two carts equal, both in one Save; nobody may see them differ, or half a cart.
+// A writer keeps two carts equal, both in one Save; no reader may see them differ, or half a cart.
 func raceReaders(t *testing.T, db Database[cart.Store]) {
 	writer, reader := db.Open(t), db.Open(t)
 	a := create(t, writer, fresh(1, cart.User(7), items(10)...))

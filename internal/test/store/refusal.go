@@ -89,7 +89,7 @@ func refused(t testing.TB, saved []cart.Saved, err error, codes ...cart.Code) {
 	t.Fatalf("the change was made or failed otherwise: %+v, %v", saved, err)
 }
 
-// The domain refuses what it knows of; this is for an ACTIVE cart that came between Load and Save.
+// The domain refuses a second ACTIVE cart that it knows of; this one came between Load and Save.
 func saveRival(t *testing.T, db Database[cart.Store]) {
 	s := db.Open(t)
 	for _, owner := range []cart.Owner{cart.User(7), cart.Guest("7")} {
@@ -123,7 +123,7 @@ func saveRefused(t *testing.T, db Database[cart.Store]) {
 	update(t, s, c, next(c, item(1, 2)))
 }
 
-// Names are checked before they come here. Should one slip through, it is kept or refused, no more.
+// Names are checked before they reach a store. A bad one that slips through is kept as it is, or refused.
 func saveOddText(t *testing.T, db Database[cart.Store]) {
 	s := db.Open(t)
 	for i, name := range []string{"", "a\x00b", "\x00", "\xff\xfe", "a\xc3", "\xed\xa0\x80 x"} {
@@ -161,7 +161,7 @@ func saveContextEnded(t *testing.T, db Database[cart.Store]) {
 	absent(t, s, cart.ActiveOf(1, cart.User(2)))
 }
 
-// Whenever the context ends, a Save is made whole or not at all, says so, and blocks nobody. One whose
+// Whenever the context ends, a Save is made whole or not at all, says so, and blocks no other. One whose
 // outcome is unknown may still be made after it was looked for, so each has carts of its own.
 func saveContextCut(t *testing.T, db Database[cart.Store]) {
 	s := db.Open(t)

@@ -7,10 +7,11 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// Ruled is a [cart.Service] with one cart, and does to it what it is asked for as the rules have it. What should not
-// have got so far is no error of the domain, and so a bug. It is for fuzzing what stands before a service.
+// Ruled is a [cart.Service] with one cart, to which it applies commands by the rules. Input that its caller should have
+// refused gets an error that is not of the domain, and so counts as a bug. It is for fuzzing the layers in front of a
+// service.
 type Ruled struct {
-	Cart func() *cart.Cart // makes the cart anew
+	Cart func() *cart.Cart // returns a fresh copy of the cart
 }
 
 // Do implements [cart.Service].

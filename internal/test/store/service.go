@@ -15,8 +15,8 @@ func RunCommands(t *testing.T, newDatabase func(t testing.TB) Database[cart.Serv
 	runCases(t, newDatabase, ruleCases, serviceRaceCases, modelCases)
 }
 
-// OneByOne is the plainest [cart.Service]: each command is a Load and a Save of its own. It is what group
-// commit must be equal to, and faster than.
+// OneByOne is the plainest [cart.Service]: each command is a Load and a Save of its own. Group commit must
+// give the same results, and be faster.
 type OneByOne struct{ Store cart.Store }
 
 // Do runs the command again for as long as others change the cart at the same time.

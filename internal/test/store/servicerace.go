@@ -83,7 +83,7 @@ func raceUpsert(t *testing.T, db Database[cart.Service]) {
 	}
 }
 
-// raceNoLineLost: 1,000 callers share 16 carts; whoever got an answer finds the line in the cart.
+// raceNoLineLost: 1,000 callers share 16 carts; a caller that got an answer finds its line in the cart.
 func raceNoLineLost(t *testing.T, db Database[cart.Service]) {
 	const callers, carts = 1000, 16
 	together(t, db, callers, func(n int, s cart.Service) {

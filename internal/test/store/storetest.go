@@ -1,5 +1,5 @@
-// Package storetest is what every [cart.Store] must do, and everything that runs [cart.Command]s
-// against one. The suites take a database, and open as many stores or services on it as a case needs:
+// Package storetest has the tests that every [cart.Store] must pass, and every service that runs
+// [cart.Command]s against one. The suites take a database, and open as many stores or services on it as a case needs:
 //
 //	func TestStore(t *testing.T) {
 //		storetest.Run(t, func(t testing.TB) storetest.Database[cart.Store] { … })
@@ -22,7 +22,7 @@ import (
 type Database[T any] struct {
 	// Open returns one more store or service on the database, and closes it at the end of the test.
 	Open func(t testing.TB) T
-	// Insert writes a cart as the Python service may have left it, past all rules, and returns its id.
+	// Insert writes a cart as the Python service may have left it, without checking any rule, and returns its id.
 	// Company, owner, status and lines are as given; the other columns get what a migration gives them.
 	Insert func(t testing.TB, c cart.Cart) int64
 }
@@ -155,7 +155,7 @@ func create(t testing.TB, s cart.Store, c *cart.Cart) *cart.Cart {
 	return get(t, s, cart.ByID(saved.ID))
 }
 
-// update saves what has become of a cart and returns it as loaded.
+// update saves a changed cart and returns it as loaded.
 func update(t testing.TB, s cart.Store, before, after *cart.Cart) *cart.Cart {
 	t.Helper()
 	if !save(t, s, cart.Diff(before, after))[0].OK {

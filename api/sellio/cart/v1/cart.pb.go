@@ -158,7 +158,7 @@ func (x *CartItem) GetQuantity() int32 {
 	return 0
 }
 
-// Cart is what one owner means to buy from one company.
+// Cart is what one owner intends to buy from one company.
 type Cart struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Id        int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -880,7 +880,7 @@ type ListByUserRequest struct {
 	Status CartStatus `protobuf:"varint,3,opt,name=status,proto3,enum=sellio.cart.v1.CartStatus" json:"status,omitempty"`
 	// 1 to 200; 0: 50.
 	Limit int32 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
-	// Carts to leave out first.
+	// Carts to skip first.
 	Offset        int32 `protobuf:"varint,5,opt,name=offset,proto3" json:"offset,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -953,7 +953,7 @@ func (x *ListByUserRequest) GetOffset() int32 {
 
 type ListByIdsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// At most 200.
+	// At most 1,000 different ones.
 	Ids           []int64 `protobuf:"varint,1,rep,packed,name=ids,proto3" json:"ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -46,24 +46,24 @@ const (
 // cart or line that does not exist with NOT_FOUND, a change that the rules forbid with
 // FAILED_PRECONDITION, concurrent changes that retries could not settle with ABORTED, too much work
 // waiting with RESOURCE_EXHAUSTED, and a database out of reach, or gone before it confirmed a change,
-// with UNAVAILABLE. The last two carry a google.rpc.RetryInfo. Writes set and do not add, so
-// repeating one is safe. But an AddItem or UpsertCart of unknown outcome makes a second cart if it is
-// repeated after the first was locked, checked out or cancelled.
+// with UNAVAILABLE. The last two carry a google.rpc.RetryInfo. Writes set values and do not add to them,
+// so repeating a write is safe. But an AddItem or UpsertCart of unknown outcome creates a second cart if
+// it is repeated after the first was locked, checked out or cancelled.
 type CartServiceClient interface {
-	// UpsertCart returns the owner's ACTIVE cart at the company, and makes an empty one where there is
+	// UpsertCart returns the owner's ACTIVE cart at the company, and creates an empty one if there is
 	// none.
 	UpsertCart(ctx context.Context, in *UpsertCartRequest, opts ...grpc.CallOption) (*CartResponse, error)
-	// AddItem puts a line into the owner's ACTIVE cart at the company, and makes the cart where there is
+	// AddItem puts a line into the owner's ACTIVE cart at the company, and creates the cart if there is
 	// none. A product that is there already gets the new name, price and quantity.
 	AddItem(ctx context.Context, in *AddItemRequest, opts ...grpc.CallOption) (*CartResponse, error)
 	// UpsertItem puts a line into a cart. A product that is there already gets the new name, price and
 	// quantity.
 	UpsertItem(ctx context.Context, in *UpsertItemRequest, opts ...grpc.CallOption) (*CartResponse, error)
-	// UpdateQty changes the quantity of a line; 0 and less remove the line.
+	// UpdateQty changes the quantity of a line; 0 or less removes the line.
 	UpdateQty(ctx context.Context, in *UpdateQtyRequest, opts ...grpc.CallOption) (*CartResponse, error)
-	// RemoveItem takes a line out. When the last one goes, the cart is deleted and returned emptied.
+	// RemoveItem removes a line. With its last line the cart is deleted, and returned without lines.
 	RemoveItem(ctx context.Context, in *RemoveItemRequest, opts ...grpc.CallOption) (*CartResponse, error)
-	// ChangeStatus moves a cart on. The same status again changes nothing.
+	// ChangeStatus changes the status of a cart. Setting the status that it has already changes nothing.
 	ChangeStatus(ctx context.Context, in *ChangeStatusRequest, opts ...grpc.CallOption) (*CartResponse, error)
 	// GetCart returns a cart by its id. A cart without lines is not found, here and in all other reads.
 	GetCart(ctx context.Context, in *GetCartRequest, opts ...grpc.CallOption) (*CartResponse, error)
@@ -193,24 +193,24 @@ func (c *cartServiceClient) ListByIds(ctx context.Context, in *ListByIdsRequest,
 // cart or line that does not exist with NOT_FOUND, a change that the rules forbid with
 // FAILED_PRECONDITION, concurrent changes that retries could not settle with ABORTED, too much work
 // waiting with RESOURCE_EXHAUSTED, and a database out of reach, or gone before it confirmed a change,
-// with UNAVAILABLE. The last two carry a google.rpc.RetryInfo. Writes set and do not add, so
-// repeating one is safe. But an AddItem or UpsertCart of unknown outcome makes a second cart if it is
-// repeated after the first was locked, checked out or cancelled.
+// with UNAVAILABLE. The last two carry a google.rpc.RetryInfo. Writes set values and do not add to them,
+// so repeating a write is safe. But an AddItem or UpsertCart of unknown outcome creates a second cart if
+// it is repeated after the first was locked, checked out or cancelled.
 type CartServiceServer interface {
-	// UpsertCart returns the owner's ACTIVE cart at the company, and makes an empty one where there is
+	// UpsertCart returns the owner's ACTIVE cart at the company, and creates an empty one if there is
 	// none.
 	UpsertCart(context.Context, *UpsertCartRequest) (*CartResponse, error)
-	// AddItem puts a line into the owner's ACTIVE cart at the company, and makes the cart where there is
+	// AddItem puts a line into the owner's ACTIVE cart at the company, and creates the cart if there is
 	// none. A product that is there already gets the new name, price and quantity.
 	AddItem(context.Context, *AddItemRequest) (*CartResponse, error)
 	// UpsertItem puts a line into a cart. A product that is there already gets the new name, price and
 	// quantity.
 	UpsertItem(context.Context, *UpsertItemRequest) (*CartResponse, error)
-	// UpdateQty changes the quantity of a line; 0 and less remove the line.
+	// UpdateQty changes the quantity of a line; 0 or less removes the line.
 	UpdateQty(context.Context, *UpdateQtyRequest) (*CartResponse, error)
-	// RemoveItem takes a line out. When the last one goes, the cart is deleted and returned emptied.
+	// RemoveItem removes a line. With its last line the cart is deleted, and returned without lines.
 	RemoveItem(context.Context, *RemoveItemRequest) (*CartResponse, error)
-	// ChangeStatus moves a cart on. The same status again changes nothing.
+	// ChangeStatus changes the status of a cart. Setting the status that it has already changes nothing.
 	ChangeStatus(context.Context, *ChangeStatusRequest) (*CartResponse, error)
 	// GetCart returns a cart by its id. A cart without lines is not found, here and in all other reads.
 	GetCart(context.Context, *GetCartRequest) (*CartResponse, error)
