@@ -123,6 +123,12 @@ func (l *ledger) ofNeighbours(c *client) [outcomes]int {
 // await waits until n more commands have come to one of these outcomes.
 func (l *ledger) await(t *testing.T, n int, kinds ...outcome) {
 	t.Helper()
+	l.awaitAfter(t, func() {}, n, kinds...)
+}
+
+// awaitAfter is await for what strike brings about, which may be there before strike returns.
+func (l *ledger) awaitAfter(t *testing.T, strike func(), n int, kinds ...outcome) {
+	t.Helper()
 	sum := func() (sum int) {
 		for _, k := range kinds {
 			sum += l.outcomes[k]
@@ -132,6 +138,7 @@ func (l *ledger) await(t *testing.T, n int, kinds ...outcome) {
 	l.mu.Lock()
 	enough := sum() + n
 	l.mu.Unlock()
+	strike()
 	l.wait(t, fmt.Sprintf("%d outcomes of kinds %v", n, kinds), func() bool { return sum() >= enough })
 }
 

@@ -168,10 +168,8 @@ func (d *postgres) strand() { d.each((*pgtest.Proxy).Strand) }
 func (d *postgres) lose() {
 	for _, part := range []string{"INSERT INTO cart_item", "UPDATE cart c SET version"} {
 		d.each(func(p *pgtest.Proxy) {
-			p.CutBefore(part)
-			d.ledger.await(d.t, 1, unknown)
-			p.CutAfterReply(part)
-			d.ledger.await(d.t, 1, unknown)
+			d.ledger.awaitAfter(d.t, func() { p.CutBefore(part) }, 1, unknown)
+			d.ledger.awaitAfter(d.t, func() { p.CutAfterReply(part) }, 1, unknown)
 		})
 	}
 }

@@ -61,7 +61,10 @@ func NewCluster(ctx context.Context, lines ...string) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{bin: bin, attr: attr, password: crand.Text()}
-	return c, c.open(ctx, func() error { return c.initialize(ctx, lines) })
+	if err := c.open(ctx, func() error { return c.initialize(ctx, lines) }); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // open gives the cluster a directory, has fill put the data there, and starts the server. A cluster that

@@ -181,9 +181,9 @@ func TestPrivateTemporaryDirectory(t *testing.T) {
 // A cluster that cannot start says why, and leaves nothing behind.
 func TestStartFailure(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	_, err := NewCluster(t.Context(), "shared_preload_libraries = 'no_such_library'")
-	if err == nil || !strings.Contains(err.Error(), "no_such_library") {
-		t.Errorf("error %v, want what the server wrote to its log", err)
+	c, err := NewCluster(t.Context(), "shared_preload_libraries = 'no_such_library'")
+	if c != nil || err == nil || !strings.Contains(err.Error(), "no_such_library") {
+		t.Errorf("cluster %v, error %v, want none and what the server wrote to its log", c, err)
 	}
 	if left, err := filepath.Glob(filepath.Join(os.Getenv("TMPDIR"), "*")); err != nil || len(left) > 0 {
 		t.Errorf("left over: %v %v", left, err)

@@ -44,7 +44,7 @@ func findPrograms(ctx context.Context, places []string) (string, error) {
 	if dir := os.Getenv(binEnv); dir != "" {
 		for _, name := range programs {
 			if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-				return "", fmt.Errorf("%s has no program of PostgreSQL's: %w", binEnv, err)
+				return "", fmt.Errorf("%s lacks a program of PostgreSQL: %w", binEnv, err)
 			}
 		}
 		return dir, nil

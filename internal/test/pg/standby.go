@@ -60,12 +60,14 @@ func newStandby(ctx context.Context, primary *Cluster) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{bin: primary.bin, attr: primary.attr, password: primary.password}
-	if err = c.open(ctx, func() error { return c.follow(ctx, primary, conn) }); err == nil {
-		if err = c.awaitStreaming(ctx, conn); err != nil {
-			err = errors.Join(err, c.Close())
-		}
+	err = c.open(ctx, func() error { return c.follow(ctx, primary, conn) })
+	if err != nil {
+		return nil, errors.Join(err, conn.Close(ctx))
 	}
-	return c, errors.Join(err, conn.Close(ctx))
+	if err := errors.Join(c.awaitStreaming(ctx, conn), conn.Close(ctx)); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
 }
 
 // name is what the standby calls itself, and what its slot is called.
