@@ -53,8 +53,8 @@ func (d *postgres) refuseLogin() {
 	}
 }
 
-// restoreSQL does what pg_restore --clean --single-transaction does with a backup of this moment: everything is made again
-// under its name, and nothing has the OID that it had. It is in SQL since not every package of the server has pg_restore.
+// restoreSQL does what pg_restore --clean --single-transaction does with a dump of this moment, for servers whose package has
+// no pg_restore: everything is made again under its name, and nothing has the OID that it had.
 const restoreSQL = `
 DO $$
 DECLARE
@@ -88,8 +88,19 @@ BEGIN
 END
 $$`
 
-// restore puts back a backup, into the database that the service is using. Nothing is written between the two.
+// restore dumps the database that the service is using, and restores it. It is read-only meanwhile, so that no write is
+// acknowledged between the two.
 func (d *postgres) restore() {
+	d.exec("ALTER DATABASE postgres SET default_transaction_read_only = on", reconnectSQL)
+	restored := d.server.Restore()
+	d.ledger.await(d.t, felt, refused, unknown)
+	d.exec("ALTER DATABASE postgres RESET default_transaction_read_only")
+	if !restored {
+		d.restoreBySQL()
+	}
+}
+
+func (d *postgres) restoreBySQL() {
 	d.locked("cart, cart_item IN ACCESS EXCLUSIVE MODE", func(tx pgx.Tx) {
 		if _, err := tx.Exec(d.t.Context(), restoreSQL); err != nil {
 			d.t.Fatal(err)

@@ -3,6 +3,9 @@
 package pgtest
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -68,4 +71,31 @@ func (s *Server) Remove() {
 	if err := s.close(); err != nil {
 		s.t.Errorf("pgtest: %v", err)
 	}
+}
+
+// Restore dumps the database of [Server.URL] and restores it by pg_restore --clean, in one transaction. So everything is made
+// again under its name, and nothing keeps its OID. It returns false where the programs of the server do not include those
+// two. Whatever is written between the dump and the restore is lost; a database that is read-only by default, so that
+// nothing is, can be restored too.
+func (s *Server) Restore() bool {
+	s.t.Helper()
+	for _, name := range []string{"pg_dump", "pg_restore"} {
+		if _, err := os.Stat(filepath.Join(s.cluster.bin, name)); err != nil {
+			return false
+		}
+	}
+	u := s.cluster.URL()
+	q := u.Query()
+	q.Set("options", "-c default_transaction_read_only=off")
+	u.RawQuery = strings.ReplaceAll(q.Encode(), "+", "%20") // libpq knows no other space
+	database, dump := "--dbname="+u.String(), filepath.Join(s.cluster.dir, "dump")
+	ctx := s.t.Context()
+	err := s.cluster.run(ctx, "pg_dump", "--format=custom", "--file="+dump, database)
+	if err == nil {
+		err = s.cluster.run(ctx, "pg_restore", "--clean", "--single-transaction", database, dump)
+	}
+	if err != nil {
+		s.t.Fatalf("pgtest: %v", err)
+	}
+	return true
 }
