@@ -29,14 +29,14 @@ test-postgres: ## Run the tests that touch PostgreSQL on each version, VERSIONS=
 
 test-postgres: VERSIONS = 14 15 16 17 18
 
-check: lint verify ## All that CI runs on one PostgreSQL: lint first, then all else
+check: lint verify test ## All that CI runs on one PostgreSQL: lint first, then all else
 
 lint: ## Check format, vet and lint
 	$(call tool,lint) golangci-lint fmt --diff
 	go vet ./...
 	$(call tool,lint) golangci-lint run
 
-verify: check-static observability bench-test bench-once fuzz test # all of check but lint
+verify: check-static observability bench-test bench-once fuzz # all of check but lint and the tests
 
 check-static: generate-check delivery browser-test ## Check generated code, delivery files and documentation
 

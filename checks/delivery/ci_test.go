@@ -117,7 +117,7 @@ func TestWorkflowRunsMakeCheck(t *testing.T) {
 		}
 	}
 	commands := map[string]string{
-		"lint": "make lint", "check": "make verify", "postgres": `make test-postgres VERSIONS="$VERSION"`, "vulnerabilities": "make vulncheck",
+		"lint": "make lint", "check": "make verify test", "postgres": `make test-postgres VERSIONS="$VERSION"`, "vulnerabilities": "make vulncheck",
 	}
 	for name, command := range commands {
 		if !slices.ContainsFunc(w.Jobs[name].Steps, func(s step) bool { return s.Run == command }) {
@@ -127,11 +127,11 @@ func TestWorkflowRunsMakeCheck(t *testing.T) {
 			t.Errorf("job %s waits for %s", name, w.Jobs[name].Needs)
 		}
 	}
-	if !slices.Equal(makeLine(t, "check: "), []string{"lint", "verify"}) {
-		t.Error("make check is not lint and then verify, as the workflow and .ci/run have it")
+	if !slices.Equal(makeLine(t, "check: "), []string{"lint", "verify", "test"}) {
+		t.Error("make check is not lint, verify and test, as the workflow and .ci/run have it")
 	}
-	if script := string(readFile(t, ".ci/run")); !strings.HasSuffix(script, "\nmake lint\nmake verify\n") {
-		t.Errorf(".ci/run is not make lint and make verify:\n%s", script)
+	if script := string(readFile(t, ".ci/run")); !strings.HasSuffix(script, "\nmake lint\nmake verify\nmake test\n") {
+		t.Errorf(".ci/run is not make lint, make verify and make test:\n%s", script)
 	}
 }
 
