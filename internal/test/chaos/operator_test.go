@@ -15,12 +15,34 @@ import (
 const reconnectSQL = `
 	SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`
 
+// reconnect ends all sessions of clients but this one. One that is just beginning, and may have read its settings already, is
+// listed only when it has begun, so they are ended twice.
+func (d *postgres) reconnect(conn *pgx.Conn) {
+	d.t.Helper()
+	for range 2 {
+		if _, err := conn.Exec(d.t.Context(), reconnectSQL); err != nil {
+			d.t.Fatal(err)
+		}
+		d.ledger.await(d.t, felt, acknowledged, refused, unknown)
+	}
+}
+
 // readOnly makes new sessions read-only. Those that began meanwhile stay so when the setting is back. An instance has
 // several, which it takes in turn.
 func (d *postgres) readOnly() {
-	d.exec("ALTER DATABASE postgres SET default_transaction_read_only = on", reconnectSQL)
+	d.denyWrites()
 	d.ledger.awaitFailures(d.t, 4*felt)
 	d.exec("ALTER DATABASE postgres RESET default_transaction_read_only")
+}
+
+// denyWrites makes all sessions of the service read-only.
+func (d *postgres) denyWrites() {
+	d.exec("ALTER DATABASE postgres SET default_transaction_read_only = on")
+	conn := d.connect()
+	d.reconnect(conn)
+	if err := conn.Close(d.t.Context()); err != nil {
+		d.t.Error(err)
+	}
 }
 
 // refuseLogin lets the service no longer in: for its role, its password, and its database.
@@ -38,11 +60,10 @@ func (d *postgres) refuseLogin() {
 		{"UPDATE pg_database SET datallowconn = false WHERE datname = 'postgres'",
 			"UPDATE pg_database SET datallowconn = true WHERE datname = 'postgres'"},
 	} {
-		for _, sql := range []string{s.refuse, reconnectSQL} {
-			if _, err := conn.Exec(d.t.Context(), sql); err != nil {
-				d.t.Fatal(err)
-			}
+		if _, err := conn.Exec(d.t.Context(), s.refuse); err != nil {
+			d.t.Fatal(err)
 		}
+		d.reconnect(conn)
 		d.ledger.awaitFailures(d.t, felt)
 		if _, err := conn.Exec(d.t.Context(), s.allow); err != nil {
 			d.t.Fatal(err)
@@ -68,6 +89,7 @@ BEGIN
 		EXECUTE format('CREATE TABLE %1$I (LIKE replaced.%1$I INCLUDING STORAGE INCLUDING DEFAULTS)', name);
 		EXECUTE format('ALTER TABLE %I ALTER id SET DEFAULT nextval(%L)', name, name || '_id_seq');
 		EXECUTE format('ALTER SEQUENCE %I OWNED BY %I.id', name || '_id_seq', name);
+		EXECUTE format('ALTER TABLE %I SET (fillfactor = 10, autovacuum_enabled = false)', name);
 		EXECUTE format('INSERT INTO %1$I SELECT * FROM replaced.%1$I', name);
 		EXECUTE format('SELECT setval(%L, last_value, is_called) FROM replaced.%I', name || '_id_seq', name || '_id_seq');
 		FOR definition IN
@@ -82,7 +104,6 @@ BEGIN
 		LOOP
 			EXECUTE replace(definition, 'replaced.', '');
 		END LOOP;
-		EXECUTE format('ALTER TABLE %I SET (fillfactor = 10, autovacuum_enabled = false)', name);
 	END LOOP;
 	DROP SCHEMA replaced CASCADE;
 END
@@ -91,7 +112,7 @@ $$`
 // restore dumps the database that the service is using, and restores it. It is read-only meanwhile, so that no write is
 // acknowledged between the two.
 func (d *postgres) restore() {
-	d.exec("ALTER DATABASE postgres SET default_transaction_read_only = on", reconnectSQL)
+	d.denyWrites()
 	restored := d.server.Restore()
 	d.ledger.await(d.t, felt, refused, unknown)
 	d.exec("ALTER DATABASE postgres RESET default_transaction_read_only")
