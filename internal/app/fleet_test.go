@@ -153,7 +153,7 @@ func TestStopUnderLoadLosesNothingAcknowledged(t *testing.T) {
 // TestSecondSignalForces holds a request open, so that a graceful stop has to wait for it.
 func TestSecondSignalForces(t *testing.T) {
 	t.Parallel()
-	p := serve(t, "SHUTDOWN_TIMEOUT=10m", "REQUEST_TIMEOUT=5m")
+	p := serve(t, "SHUTDOWN_TIMEOUT=10m", "REQUEST_TIMEOUT=5m", "CLIENT_TIMEOUT=5m")
 	body, hold := io.Pipe()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.rest+"/api/v1/cart/upsert", body)
 	if err != nil {
@@ -168,9 +168,7 @@ func TestSecondSignalForces(t *testing.T) {
 		}
 		ended <- err
 	}()
-	if _, err := hold.Write([]byte("{")); err != nil { // returns once the client sends it
-		t.Fatal(err)
-	}
+	until(t, "the request is under way", func() bool { return p.scrape().sum("requests_in_flight", "transport=rest") == 1 })
 	p.signal(syscall.SIGTERM)
 	p.waitForLog("Stopping.")
 	p.signal(syscall.SIGTERM)

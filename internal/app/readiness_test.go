@@ -115,7 +115,7 @@ func TestReadinessOfSQLite(t *testing.T) {
 // TestNotReadyWhileStopping holds a request open, so that the stop has to wait for it and can be watched.
 func TestNotReadyWhileStopping(t *testing.T) {
 	t.Parallel()
-	p := serve(t, "SHUTDOWN_TIMEOUT=1m")
+	p := serve(t, "SHUTDOWN_TIMEOUT=1m", "CLIENT_TIMEOUT=1m")
 	s := openShop(t, p)
 	body, hold := io.Pipe()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.rest+upsert, body)
