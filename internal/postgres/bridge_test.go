@@ -18,7 +18,7 @@ import (
 )
 
 // TestStoreBesideBridge and TestCommandsBesideBridge run the suites with the bridge on: it changes nothing for this
-// service, versions included. Without prepared statements is how it runs behind PgBouncer.
+// service, versions included. Behind PgBouncer it runs without prepared statements.
 func TestStoreBesideBridge(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, suiteDatabase(func(t testing.TB) string { return withOption(newBridged(t), "default_query_exec_mode=exec") },
@@ -135,7 +135,7 @@ func TestBridgeNeedsItsSchema(t *testing.T) {
 	}
 }
 
-// untilTrue asks until the answer is true, or one of those who should make it true has ended.
+// untilTrue asks the question until the answer is true, or one of the sessions that should make it true has ended.
 func untilTrue(t testing.TB, url, question string, ended ...<-chan struct{}) {
 	t.Helper()
 	conn := newPython(t, url).conn
@@ -154,7 +154,7 @@ func untilTrue(t testing.TB, url, question string, ended ...<-chan struct{}) {
 	}
 }
 
-// TestBridgeWaitsWithoutHoldingOthersUp has a transaction that keeps the tables, so that the bridge must wait. Others
+// TestBridgeWaitsWithoutHoldingOthersUp has a transaction lock the tables, so that the bridge must wait. Other sessions
 // read and write meanwhile.
 func TestBridgeWaitsWithoutHoldingOthersUp(t *testing.T) {
 	t.Parallel()
@@ -194,7 +194,7 @@ func TestBridgeWaitsWithoutHoldingOthersUp(t *testing.T) {
 }
 
 // TestBridgeDeadlock has both services wait for each other: this one for a line, the Python service for the cart. One of
-// them is ended, and is told.
+// them is ended, and gets an error.
 func TestBridgeDeadlock(t *testing.T) {
 	t.Parallel()
 	url := newBridged(t)
@@ -237,8 +237,8 @@ func TestBridgeDeadlock(t *testing.T) {
 	checkDeadlock(t, url, ours == nil && saved[0].OK, ours, pythons)
 }
 
-// checkDeadlock compares what is stored with what the services were told. This service gives way first where it waits for
-// less time than PostgreSQL takes to look for a deadlock.
+// checkDeadlock compares what is stored with what the services were told. This service gives way first if its
+// lock_timeout is shorter than deadlock_timeout.
 func checkDeadlock(t *testing.T, url string, saved bool, ours, pythons error) {
 	t.Helper()
 	if pe, refused := errors.AsType[*pgconn.PgError](pythons); pythons != nil && (!refused || pe.Code != "40P01") {

@@ -120,7 +120,7 @@ func oneBehind(t *testing.T) string {
 	return url
 }
 
-// A rollback is the older program on the newer schema: it has nothing to migrate, and serves.
+// TestNewerSchemaIsServed runs the program on a newer schema, as after a rollback: it has nothing to migrate, and serves.
 func TestNewerSchemaIsServed(t *testing.T) {
 	t.Parallel()
 	url := newDatabase(t)
@@ -133,8 +133,8 @@ func TestNewerSchemaIsServed(t *testing.T) {
 	}
 }
 
-// TestMigrationsHoldNobodyUp checks that no migration waits for a lock for longer than moments, unless nobody has to wait
-// for it in turn.
+// TestMigrationsHoldNobodyUp checks that a migration waits only briefly for a lock, unless no other session has to wait
+// for the migration in turn.
 func TestMigrationsHoldNobodyUp(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("migrations/*.sql")
@@ -158,7 +158,7 @@ func TestMigrationsHoldNobodyUp(t *testing.T) {
 	}
 }
 
-// TestReadersGoOnDuringAMigration has a transaction that has read a cart hold a migration up for as long as it likes.
+// TestReadersGoOnDuringAMigration has a transaction that has read a cart hold a migration up.
 func TestReadersGoOnDuringAMigration(t *testing.T) {
 	t.Parallel()
 	url := newLegacyDatabase(t)

@@ -58,7 +58,7 @@ func carts(t *testing.T, svc *commit.Service, n int64) (made []*cart.Cart) {
 	return made
 }
 
-// version returns what becomes of a cart with these lines, a version on.
+// version returns the next version of the cart, with these lines.
 func version(c *cart.Cart, lines ...cart.Item) *cart.Cart {
 	next := *c
 	next.Items = lines
@@ -67,7 +67,7 @@ func version(c *cart.Cart, lines ...cart.Item) *cart.Cart {
 	return &next
 }
 
-// TestSaveLeavesOutLockedCarts saves changes of every kind, of which one is of a cart that another session has locked.
+// TestSaveLeavesOutLockedCarts saves changes of every kind while another session has locked the cart of one of them.
 func TestSaveLeavesOutLockedCarts(t *testing.T) {
 	t.Parallel()
 	line := cart.Item{ProductID: 2, Name: "x", Price: 100, Quantity: 1}
@@ -99,8 +99,8 @@ func TestSaveLeavesOutLockedCarts(t *testing.T) {
 	}
 }
 
-// TestLockedCartHoldsUpNobodyElse has callers of a cart that another session has locked, and callers of other carts, of
-// the same lanes, who are served meanwhile.
+// TestLockedCartHoldsUpNobodyElse has callers of a cart that another session has locked, and callers of other carts in
+// the same lanes, which are served meanwhile.
 func TestLockedCartHoldsUpNobodyElse(t *testing.T) {
 	t.Parallel()
 	url := newDatabase(t)
@@ -124,7 +124,7 @@ func TestLockedCartHoldsUpNobodyElse(t *testing.T) {
 			}
 		})
 	}
-	others.Wait() // else nobody unlocks, and the others run into their timeout
+	others.Wait() // they must be served before the cart is unlocked
 	unlock()
 	locked.Wait()
 	if c, err := svc.Get(t.Context(), cart.ByID(c[0].ID)); err != nil || len(c.Items) != 5 {
@@ -133,7 +133,7 @@ func TestLockedCartHoldsUpNobodyElse(t *testing.T) {
 }
 
 // TestUnreadableCartFailsAlone has a cart that no program can read beside others that are read and written in the same
-// batches. Nothing is wrong with the database, so nobody is told that it is out of reach.
+// batches. The database is well, so no caller is told that it is out of reach.
 func TestUnreadableCartFailsAlone(t *testing.T) {
 	t.Parallel()
 	url := newDatabase(t)
@@ -173,8 +173,8 @@ func TestUnreadableCartFailsAlone(t *testing.T) {
 	}
 }
 
-// TestWaitingForAConnectionCostsNone has a caller whose time is over while it waits for the only connection, which is at
-// work and well.
+// TestWaitingForAConnectionCostsNone has a caller time out while it waits for the only connection, which is busy and
+// works.
 func TestWaitingForAConnectionCostsNone(t *testing.T) {
 	t.Parallel()
 	url := newDatabase(t)

@@ -41,8 +41,8 @@ var (
 	errStale = errors.New("stale data")
 )
 
-// do sends a request until it is answered by a success or by a refusal, three times at most. It is held in the first
-// try only.
+// do sends a request until it is answered by a success or by a refusal, three times at most. Only the first attempt is
+// held.
 func (p *python) do(ctx context.Context, a act, id int64) error {
 	var err error
 	for range 3 {
@@ -102,7 +102,7 @@ func (p *python) put(ctx context.Context, tx pgx.Tx, id int64, lines map[int64]i
 	return one(tx.Exec(ctx, `INSERT INTO cart_item (cart_id, product_id, name, price, quantity) VALUES ($1, $2, 'python', 2, 2)`, id, product))
 }
 
-// remove also deletes the cart where the line was, as far as it has read, the last one.
+// remove also deletes the cart if the line was the last one that it has read.
 func (p *python) remove(ctx context.Context, tx pgx.Tx, id int64, lines map[int64]int64) error {
 	line, there := lines[1]
 	if !there {
