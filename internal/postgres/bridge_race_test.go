@@ -87,7 +87,7 @@ func (s *heldStore) Save(ctx context.Context, changes []cart.Change) ([]cart.Sav
 
 // newRivals sets both services up on the database, for one race at a time.
 func newRivals(t testing.TB, url string) *rivals {
-	r := &rivals{url: url, checker: newPython(t, url).conn, python: newPython(t, url), store: &heldStore{Store: open(t, url)}}
+	r := &rivals{url: url, checker: connect(t, url), python: newPython(t, url), store: &heldStore{Store: open(t, url)}}
 	r.service = service(t, r.store)
 	return r
 }

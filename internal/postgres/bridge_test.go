@@ -138,7 +138,7 @@ func TestBridgeNeedsItsSchema(t *testing.T) {
 // untilTrue asks the question until the answer is true, or one of the sessions that should make it true has ended.
 func untilTrue(t testing.TB, url, question string, ended ...<-chan struct{}) {
 	t.Helper()
-	conn := newPython(t, url).conn
+	conn := connect(t, url)
 	isClosed := func(c <-chan struct{}) bool {
 		select {
 		case <-c:
@@ -169,7 +169,7 @@ func TestBridgeWaitsWithoutHoldingOthersUp(t *testing.T) {
 			t.Parallel()
 			url := newBridged(t)
 			b := openBridge(t, url)
-			keeper := newPython(t, url).conn
+			keeper := connect(t, url)
 			tx, err := keeper.Begin(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -198,7 +198,7 @@ func TestBridgeWaitsWithoutHoldingOthersUp(t *testing.T) {
 func TestBridgeDeadlock(t *testing.T) {
 	t.Parallel()
 	url := newBridged(t)
-	s, third := open(t, url), newPython(t, url).conn
+	s, third := open(t, url), connect(t, url)
 	line := func(product, quantity int64) cart.Item {
 		return cart.Item{ProductID: product, Name: "x", Price: 100, Quantity: quantity}
 	}
@@ -224,7 +224,7 @@ func TestBridgeDeadlock(t *testing.T) {
 	var ours, pythons error
 	service := begin(func() { saved, ours = s.Save(t.Context(), []cart.Change{cart.Diff(c, &next)}) })
 	untilTrue(t, url, fmt.Sprintf(waiting, 1), service) // has the cart, wants the first line
-	python := newPython(t, url).conn
+	python := connect(t, url)
 	rival := begin(func() {
 		_, pythons = python.Exec(t.Context(), `UPDATE cart_item SET quantity = 9 WHERE product_id = 2`)
 	})

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/sellio/sellio-cart/internal/postgres"
 	pgtest "github.com/sellio/sellio-cart/internal/test/pg"
@@ -162,15 +161,7 @@ func TestMigrationsHoldNobodyUp(t *testing.T) {
 func TestReadersGoOnDuringAMigration(t *testing.T) {
 	t.Parallel()
 	url := newLegacyDatabase(t)
-	holder, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := holder.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	}()
+	holder := connect(t, url)
 	if _, err := holder.Exec(t.Context(), "BEGIN; SELECT FROM cart LIMIT 1"); err != nil {
 		t.Fatal(err)
 	}

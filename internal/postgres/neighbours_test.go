@@ -6,27 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/commit"
 	"github.com/sellio/sellio-cart/internal/postgres"
 )
-
-// connect opens a connection of its own to the database, and closes it at the end of the test.
-func connect(t *testing.T, url string) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := conn.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	return conn
-}
 
 // lockCart locks the row of a cart, as a session in psql would, until unlock is called.
 func lockCart(t *testing.T, url string, id int64) (unlock func()) {

@@ -22,16 +22,7 @@ type python struct {
 // newPython returns a writer on a connection of its own.
 func newPython(t testing.TB, url string) *python {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := conn.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	return &python{conn: conn}
+	return &python{conn: connect(t, url)}
 }
 
 var (
