@@ -20,8 +20,8 @@ type app struct {
 	stdout, stderr io.Writer
 }
 
-// Run runs the program of that version and returns its exit code. An error is printed in a line; several settings
-// that are wrong get a line each.
+// Run runs the program of that version and returns its exit code. It prints an error as one line, or as one line per
+// invalid setting.
 func Run(ctx context.Context, version string, args, environ []string, stdout, stderr io.Writer) int {
 	a := &app{version: version, environ: environ, stdout: stdout, stderr: stderr}
 	root := a.rootCommand()
@@ -29,7 +29,7 @@ func Run(ctx context.Context, version string, args, environ []string, stdout, st
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
-		// The database driver goes on over indented lines.
+		// Errors of the database driver go on over indented lines.
 		message := strings.ReplaceAll(err.Error(), "\n\t", " ")
 		for line := range strings.Lines(message) {
 			fmt.Fprintln(stderr, "sellio-cart:", strings.TrimRight(line, "\n"))
@@ -46,7 +46,7 @@ func (a *app) rootCommand() *cobra.Command {
 		Long: `Sellio Cart keeps the carts of a marketplace of many vendors, and serves them over REST and gRPC.
 
 Without a subcommand it serves. It is configured by environment variables and a .env file in the
-working directory; "sellio-cart config" shows them all with what is in force.`,
+working directory; "sellio-cart config" shows all of them with the values in force.`,
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,

@@ -10,7 +10,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/config"
 )
 
-// newAuthenticator returns what tells callers apart, nil where all of them are trusted.
+// newAuthenticator returns the authenticator of callers, nil if every caller is trusted.
 func newAuthenticator(ctx context.Context, cfg config.Config, log *slog.Logger) (*auth.Authenticator, error) {
 	if cfg.AuthMode == "none" {
 		if cfg.Prod() {
@@ -33,7 +33,7 @@ func newAuthenticator(ctx context.Context, cfg config.Config, log *slog.Logger) 
 	return who, nil
 }
 
-// guard keeps callers who are told apart away from the carts of others.
+// guard keeps authenticated callers away from the carts of others.
 func guard(carts cart.Service, who *auth.Authenticator) cart.Service {
 	if who == nil {
 		return carts

@@ -25,7 +25,7 @@ const (
 	newToken = "new-0123456789-0123456789-0123456789"
 )
 
-// jwtMode returns the settings under which users have JWTs of the key.
+// jwtMode returns the settings for users with JWTs of the key.
 func jwtMode(t *testing.T, key *authtest.Key) []string {
 	t.Helper()
 	return []string{
@@ -34,25 +34,25 @@ func jwtMode(t *testing.T, key *authtest.Key) []string {
 	}
 }
 
-// party is somebody who makes requests.
+// party is a sender of requests.
 type party struct {
 	name    string
 	header  []string // names and values, for both transports
-	owner   string   // whose carts are theirs, as JSON names the owner in a request
+	owner   string   // the owner whose carts the party may reach, as JSON names it in a request
 	service bool
-	refused bool // at the door
+	refused bool // every request
 }
 
 func bearer(token string) []string { return []string{"Authorization", "Bearer " + token} }
 func holding(c string) []string    { return []string{"Cookie", "a=b; sellio_cart=" + c} }
 
-// What a request says to name an owner.
+// How a request names an owner.
 const (
 	theUser  = `"user_id": 7`
 	theGuest = `"cookie": "guest-7"`
 )
 
-// parties are one of each kind, where the key is the one that the service believes.
+// parties returns one party of each kind. The service trusts the key.
 func parties(t *testing.T, key *authtest.Key) []party {
 	t.Helper()
 	return []party{
@@ -85,7 +85,7 @@ type target struct {
 	owner       string
 }
 
-// lastCompany makes companies for one cart each.
+// lastCompany numbers companies that have one cart each.
 var lastCompany atomic.Int64
 
 // newTarget makes a cart with the products 1 and 2.
@@ -99,13 +99,13 @@ func (s *shop) newTarget(owner string) target {
 	return o
 }
 
-// restRequest is a request about a cart, and what a stranger is answered.
+// restRequest is a request about a cart, and the status that a stranger gets.
 type restRequest struct {
 	method, path, body string
 	stranger           int
 }
 
-// rest returns a request of each kind, those last after which others would not work.
+// rest returns a request of each kind. Those that would make others fail come last.
 func (o target) rest() []restRequest {
 	line := `"product_id": 3, "name": "x", "price": "1", "quantity": 1`
 	owner := fmt.Sprintf(`"company_id": %d, %s`, o.company, o.owner)
@@ -130,7 +130,7 @@ func (o target) rest() []restRequest {
 	return requests
 }
 
-// rpcRequest is that over gRPC.
+// rpcRequest is a restRequest over gRPC.
 type rpcRequest struct {
 	proto.Message
 	stranger codes.Code
@@ -227,7 +227,7 @@ func (s *shop) checkREST(p party, r restRequest, o target, theirs bool) {
 	}
 }
 
-// checkRPC does so over gRPC, where who holds nothing is refused.
+// checkRPC does the same over gRPC, where a caller without credentials is refused.
 func (s *shop) checkRPC(p party, r rpcRequest, o target, theirs bool) {
 	s.Helper()
 	answer, err := s.ask(r.Message, p.header...)
@@ -249,7 +249,7 @@ func (s *shop) checkRPC(p party, r rpcRequest, o target, theirs bool) {
 	}
 }
 
-// TestOneself checks that who names no owner means themselves.
+// TestOneself checks that a caller that names no owner means itself.
 func TestOneself(t *testing.T) {
 	t.Parallel()
 	key := authtest.NewKey(t, "k")
@@ -309,7 +309,7 @@ func testFreshGuest(s *shop) {
 	s.code(err, codes.Unauthenticated)
 }
 
-// TestTokenMode checks that services alone are let in, with any of the tokens.
+// TestTokenMode checks that only services are let in, with any of the tokens.
 func TestTokenMode(t *testing.T) {
 	t.Parallel()
 	file := t.TempDir() + "/tokens"
@@ -339,7 +339,7 @@ func TestTokenMode(t *testing.T) {
 	t.Run("open to all", func(t *testing.T) { testOpenToAll(s.in(t)) })
 }
 
-// testOpenToAll checks that carts alone are guarded, whatever else the document describes.
+// testOpenToAll checks that, of all that the document describes, only carts are guarded.
 func testOpenToAll(s *shop) {
 	var document struct {
 		Paths map[string]map[string]any
@@ -449,7 +449,7 @@ func TestTrustIsLogged(t *testing.T) {
 	}
 }
 
-// TestSecretsStaySecret looks for what callers show in all that the service prints, at the level that prints most.
+// TestSecretsStaySecret looks for the credentials of callers in everything that the service prints, at the lowest level.
 func TestSecretsStaySecret(t *testing.T) {
 	t.Parallel()
 	key := authtest.NewKey(t, "k")

@@ -75,7 +75,8 @@ func (a *app) printBridge(ctx context.Context, b *postgres.Bridge) error {
 	return nil
 }
 
-// refuseBridged returns an error where the bridge, or a part of it, is installed: it needs what migrations have added.
+// refuseBridged returns an error if the bridge, or a part of it, is installed: the bridge needs what migrations have
+// added.
 func refuseBridged(ctx context.Context, cfg config.Config) error {
 	if cfg.DatabaseURL.Kind() == config.SQLite {
 		return nil
@@ -89,7 +90,7 @@ func refuseBridged(ctx context.Context, cfg config.Config) error {
 	})
 }
 
-// warnOfBridge logs a bridge that is installed, for it may have been forgotten.
+// warnOfBridge logs that the bridge is installed, since it may have been forgotten.
 func warnOfBridge(ctx context.Context, store *postgres.Store, log *slog.Logger) error {
 	state, err := store.Bridge(ctx)
 	switch {

@@ -69,7 +69,7 @@ func TestNothingToBridge(t *testing.T) {
 	}
 }
 
-// TestServeTellsOfBridge also has the program serve while the bridge comes and goes.
+// TestServeTellsOfBridge also serves while the bridge is installed and removed.
 func TestServeTellsOfBridge(t *testing.T) {
 	t.Parallel()
 	url := databases[0].url(t)
@@ -92,8 +92,8 @@ func TestServeTellsOfBridge(t *testing.T) {
 	before.must(http.StatusCreated, nil, http.MethodPost, "/api/v1/cart/add-item", addBody(7, 2))
 }
 
-// checkBridge has the owner of the tables, and not the service, install and remove the bridge. The service serves
-// beside it.
+// checkBridge installs and removes the bridge as the owner of the tables, which the service cannot do, while the service
+// serves.
 func checkBridge(t *testing.T, owner, service string) {
 	t.Helper()
 	for _, step := range []struct {

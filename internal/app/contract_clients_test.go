@@ -13,7 +13,7 @@ import (
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
 )
 
-// TestClients is about what clients of the Python service send, or have left behind.
+// TestClients covers what clients of the Python service send, or have left behind.
 func TestClients(t *testing.T) {
 	t.Parallel()
 	inShops(t, map[string]func(*shop){
@@ -75,8 +75,7 @@ func testLabels(s *shop) {
 	s.send(http.MethodPost, path, item(4), "Content-Encoding", "identity").cart(http.StatusOK)
 }
 
-// TestOldLines is about lines of the Python service whose product today's requests cannot add, and about times that end
-// in zeros.
+// TestOldLines covers lines of the Python service whose product today's requests cannot add, and times that end in zeros.
 func TestOldLines(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
@@ -118,7 +117,7 @@ func TestOldLines(t *testing.T) {
 	})
 }
 
-// TestLargeHeaders sends headers that are too large on a connection with another request: that goes on.
+// TestLargeHeaders sends headers that are too large on a connection with another request, which is still served.
 func TestLargeHeaders(t *testing.T) {
 	t.Parallel()
 	a, dir := newAuthority(t), t.TempDir()

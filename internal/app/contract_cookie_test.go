@@ -76,7 +76,7 @@ const (
 	upsertCart = `{"company_id": 1}`
 )
 
-// guest is a cookie that nobody else has.
+// guest returns a cookie of its own for the test.
 func (s *shop) guest() string { return fmt.Sprintf("guest-%d", s.user) }
 
 func testActiveSetsCookie(s *shop) {
@@ -124,7 +124,7 @@ func testWritesSetCookie(s *shop) {
 			s.Errorf("%s: with the cookie it is cart %d, want %d", path, again.ID, c.ID)
 		}
 	}
-	// Who names a cart by its id needs no cookie.
+	// A request that names a cart by its id needs no cookie.
 	c := s.add(1, 2, 3)
 	s.post(item(4), "/api/v1/cart/%d/item", c.ID).noCookie().cart(http.StatusOK)
 	s.put(`{"quantity": 2}`, "/api/v1/cart/%d/item/4/quantity", c.ID).noCookie().cart(http.StatusOK)
@@ -254,8 +254,8 @@ func testFreshGuests(s *shop) {
 	}
 }
 
-// TestOrphans is about carts of the Python service that have no owner, or that of an empty cookie. That
-// service took them for the carts of whoever named no owner.
+// TestOrphans covers carts of the Python service that have no owner, or an empty cookie as their owner. That
+// service served them to requests that named no owner.
 func TestOrphans(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
@@ -275,7 +275,7 @@ func TestOrphans(t *testing.T) {
 				}
 			}
 		}
-		if postgres { // as it is where the ids came from the sequence
+		if postgres { // as if the ids had come from the sequence
 			if _, err := db.ExecContext(t.Context(), "SELECT setval(pg_get_serial_sequence('cart', 'id'), 5)"); err != nil {
 				t.Fatal(err)
 			}

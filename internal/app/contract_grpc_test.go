@@ -337,7 +337,7 @@ func testRPCGuests(s *shop) {
 		s.Errorf("the guest's cart is %v", guests)
 	}
 	s.same(s.by(cookie, http.MethodGet, active, "").cart(http.StatusOK).message(), guests)
-	req.UserId = s.user // who wins
+	req.UserId = s.user // the user wins
 	users := s.ok(s.rpc.AddItem(s.Context(), req))
 	if users.GetId() == guests.GetId() || users.GetUserId() != s.user || users.GetCookie() != "" {
 		s.Errorf("the cart of a user who has a cookie too is %v", users)

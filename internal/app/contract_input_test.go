@@ -55,7 +55,7 @@ type wrong struct {
 	active, locked int64
 }
 
-// Values that fields do not take, as they stand in JSON.
+// Values that fields do not take, as JSON.
 var (
 	neverRight = []string{`true`, `[]`, `{}`, `[1]`, `{"a": [[null]]}`}
 	noText     = slices.Concat(neverRight, []string{
@@ -79,7 +79,7 @@ var (
 	noStatus = slices.Concat(noID, []string{`5`, `99`, `65537`, `4294967297`, `"ACTIVE"`})
 )
 
-// form is an operation with a body: one that is right, and what its fields do not take.
+// form is an operation with a body: a valid one, and values that its fields do not take.
 type form struct {
 	method, path string
 	right        map[string]string

@@ -20,7 +20,7 @@ type request struct {
 	message            proto.Message
 }
 
-// requests are one for each operation that asks the database. The cart with id 1 must exist.
+// requests holds one for each operation that asks the database. The cart with id 1 must exist.
 var requests = []request{
 	{"GET", "/api/v1/cart/1", "", &cartv1.GetCartRequest{CartId: 1}},
 	{"GET", "/api/v1/cart/active?company_id=1&user_id=7", "", &cartv1.GetActiveCartRequest{CompanyId: 1, UserId: 7}},
@@ -63,7 +63,7 @@ func TestDatabaseOutOfReach(t *testing.T) {
 		proxy.Refuse(false)
 		s.unchanged(c)
 	}
-	proxy.CutAll() // a moment's outage is not even seen
+	proxy.CutAll() // clients do not notice an outage this short
 	s.unchanged(c)
 }
 
@@ -140,7 +140,7 @@ func (s *shop) knock(r request, overREST bool, refused, served chan<- struct{}) 
 	outcome <- struct{}{}
 }
 
-// TestDatabaseHangs has PostgreSQL fall silent, and another program lock the SQLite file. Nobody waits for
+// TestDatabaseHangs has PostgreSQL fall silent, and another program lock the SQLite file. No request waits for
 // longer than REQUEST_TIMEOUT.
 func TestDatabaseHangs(t *testing.T) {
 	t.Parallel()
@@ -170,7 +170,7 @@ func TestDatabaseHangs(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.put(`{"quantity": 2}`, "/api/v1/cart/1/item/1/quantity").problem(http.StatusServiceUnavailable)
-		s.unchanged(c) // readers do not wait for who writes
+		s.unchanged(c) // readers do not wait for writers
 		if _, err := conn.ExecContext(t.Context(), "ROLLBACK"); err != nil {
 			t.Fatal(err)
 		}
@@ -180,8 +180,8 @@ func TestDatabaseHangs(t *testing.T) {
 	})
 }
 
-// TestFault breaks the database under the service, which is nothing that a client could have caused. The
-// answer shows an id that the log has too, and nothing of what broke.
+// TestFault breaks the database under the service, as no client could. The answer shows an id that the log
+// has too, and no detail of the fault.
 func TestFault(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
@@ -190,7 +190,7 @@ func TestFault(t *testing.T) {
 		s.post(addBody(7, 1), addItem).cart(http.StatusCreated)
 		db, postgres := connect(t, url)
 		fault := "ALTER TABLE cart_item RENAME TO secret"
-		if postgres { // which would be not ready then
+		if postgres { // without that table the service would not be ready
 			fault = "ALTER TABLE cart ALTER company_id TYPE text"
 		}
 		if _, err := db.ExecContext(t.Context(), fault); err != nil {
@@ -211,7 +211,7 @@ func TestFault(t *testing.T) {
 	})
 }
 
-// TestTableGone takes a table away, as a restore does for a while. That is no fault of a request, which may be repeated.
+// TestTableGone takes a table away, as a restore does for a while. The request is not at fault, and may be repeated.
 func TestTableGone(t *testing.T) {
 	t.Parallel()
 	url := databases[0].url(t)
@@ -233,7 +233,7 @@ func TestTableGone(t *testing.T) {
 	s.unchanged(c)
 }
 
-// noInternals checks that the text shows nothing of what is behind the service.
+// noInternals checks that the text shows no internals of the service.
 func (s *shop) noInternals(text string) {
 	s.Helper()
 	for _, internal := range []string{"cart_item", "secret", "SQL", "sql", "relation", "table", "pgx", "goroutine", ".go"} {

@@ -10,7 +10,7 @@ import (
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
 )
 
-// twoShops starts two services on one database. Requests may wait for long, for the machine may be slow.
+// twoShops starts two services on one database. Requests may wait for long, since the machine may be slow.
 func twoShops(t *testing.T, url string) [2]*shop {
 	t.Helper()
 	var shops [2]*shop

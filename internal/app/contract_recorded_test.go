@@ -26,8 +26,8 @@ import (
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
 )
 
-// record makes TestRecorded write down what the program of an older revision answers. It is for requests that are
-// added to the set, and not for a test that fails: an answer that is changed on purpose gets a part "now" by hand.
+// record makes TestRecorded record the answers of the program of an older revision. It is for requests that are added to
+// the set, and not for a test that fails: an answer that changes on purpose gets a part "now" by hand.
 var record = flag.String("record", "", "a program of the revision to record, whose answers are written to testdata/recorded.txt")
 
 const recordedFile = "testdata/recorded.txt"
@@ -140,7 +140,7 @@ func (r *replay) ask(request string) string {
 			known = r.cookies
 		}
 		if n > len(known) {
-			return name // an answer before has been another one
+			return name // an earlier answer was not as recorded
 		}
 		return known[n-1]
 	})
@@ -151,7 +151,7 @@ func (r *replay) ask(request string) string {
 	return r.neutral(r.callREST(request))
 }
 
-// neutral puts names in the place of what differs from run to run.
+// neutral replaces what differs from run to run by names.
 func (r *replay) neutral(answer string) string {
 	answer = timestamp.ReplaceAllString(answer, `$1"<time>"`)
 	for _, m := range setCookie.FindAllStringSubmatch(answer, -1) {
@@ -186,7 +186,7 @@ func (r *replay) callREST(request string) string {
 		r.Fatal(err)
 	}
 	req.Header = http.Header(header)
-	resp, err := http.DefaultTransport.RoundTrip(req) // which follows nothing
+	resp, err := http.DefaultTransport.RoundTrip(req) // follows no redirects
 	if err != nil {
 		r.Fatal(err)
 	}

@@ -100,7 +100,7 @@ func testByUser(s *shop) {
 	}
 	elsewhere := s.post(at(2, addBody(s.user, 1)), "/api/v1/cart/add-item").cart(http.StatusCreated)
 	want = append([]restCart{elsewhere}, want...)
-	s.in(s.T).add(1) // somebody else's
+	s.in(s.T).add(1) // another user's
 
 	for query, keep := range map[string]func(restCart) bool{
 		"":                        func(restCart) bool { return true },
@@ -163,7 +163,7 @@ func testByIDs(s *shop) {
 	}
 }
 
-// testUpsert is also about empty carts, which nothing but upsert shows.
+// testUpsert also covers empty carts, which only upsert shows.
 func testUpsert(s *shop) {
 	body := fmt.Sprintf(`{"company_id": 1, "user_id": %d}`, s.user)
 	a := s.post(body, "/api/v1/cart/upsert")
@@ -404,7 +404,7 @@ func testNotActive(s *shop) {
 	}
 }
 
-// testFullCart fills a cart over both transports with lines as dear as can be.
+// testFullCart fills a cart over both transports with lines of the highest price.
 func testFullCart(s *shop) {
 	id := s.add(1).ID
 	each(500, 16, func(product int64) {
@@ -431,7 +431,7 @@ func testFullCart(s *shop) {
 	_, err = s.rpc.AddItem(s.Context(), &cartv1.AddItemRequest{CompanyId: 1, UserId: s.user, ProductId: 501, Name: "x", Price: "1", Quantity: 1})
 	s.code(err, codes.FailedPrecondition)
 	s.unchanged(full)
-	// What is in it may still be replaced, and a line that goes makes room for another.
+	// Its lines may still be replaced, and a line that is removed makes room for another.
 	if c := s.post(item(500), "/api/v1/cart/%d/item", id).cart(http.StatusOK); c.TotalAmount != "49899999995010001.10" {
 		s.Errorf("with a line replaced the total is %s", c.TotalAmount)
 	}

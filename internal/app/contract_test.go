@@ -34,7 +34,7 @@ type shop struct {
 	rest string
 	conn *grpc.ClientConn
 	rpc  cartv1.CartServiceClient
-	user int64 // who is new, and nobody else's
+	user int64 // used by no other test
 }
 
 // lastUser makes users that belong to one test each, so that many can share a service.
@@ -76,7 +76,7 @@ func inShops(t *testing.T, cases map[string]func(*shop), env ...string) {
 	})
 }
 
-// answer is what a REST request came to.
+// answer is the outcome of a REST request.
 type answer struct {
 	*shop
 	request string
@@ -289,7 +289,7 @@ func (s *shop) same(got, want any) {
 	}
 }
 
-// quote returns the text as JSON has it.
+// quote returns the text as a JSON string.
 func quote(s *shop, text string) string {
 	s.Helper()
 	quoted, err := json.Marshal(text)
@@ -342,7 +342,7 @@ func connect(t *testing.T, url string) (db *sql.DB, postgres bool) {
 	return db, driver == "pgx"
 }
 
-// dump returns all that the database holds of carts, a line for each row.
+// dump returns all rows of the carts in the database, one line per row.
 func dump(t *testing.T, db *sql.DB) string {
 	t.Helper()
 	var all strings.Builder

@@ -58,7 +58,7 @@ func TestExamples(t *testing.T) {
 
 var consoleBlock = regexp.MustCompile("(?s)```console\n.*?```\n")
 
-// examples returns the commands of a block. One goes on over lines that end in a backslash.
+// examples returns the commands of a block. A command goes on after a line that ends in a backslash.
 func examples(block []byte) (commands []string) {
 	for _, m := range regexp.MustCompile(`(?m)^\$ ((?:.*\\\n)*.*)$`).FindAllSubmatch(block, -1) {
 		commands = append(commands, string(m[1]))
@@ -74,7 +74,7 @@ func (p *process) runExample(dir, example string) string {
 	cmd := exec.CommandContext(p.t.Context(), "sh", "-c", script)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod")
-	var noise bytes.Buffer // such as what go downloads
+	var noise bytes.Buffer // such as downloads of the go command
 	cmd.Stderr = &noise
 	out, err := cmd.Output()
 	if err != nil {

@@ -189,7 +189,7 @@ func asyncpgURL(url string) string {
 	return "postgresql+asyncpg://" + address
 }
 
-// TestAdoption runs the program on a database of the Python service, as the guide to moving over has it.
+// TestAdoption runs the program on a database of the Python service, as in the guide to moving over.
 func TestAdoption(t *testing.T) {
 	t.Parallel()
 	sql, err := os.ReadFile("../../internal/postgres/testdata/legacy.sql")

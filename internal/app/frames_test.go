@@ -70,7 +70,7 @@ func (c *rawRPC) writeOpen(stream uint32, method string, more ...[2]string) erro
 	return err
 }
 
-// until reads frames until one is what is looked for.
+// until reads frames until it finds the one that it looks for.
 func (c *rawRPC) until(found func(http2.Frame) bool) {
 	c.Helper()
 	for {
@@ -114,7 +114,7 @@ func (c *rawRPC) status(stream uint32) codes.Code {
 	}
 }
 
-// settled returns when the server has taken all frames so far.
+// settled returns when the server has read all frames so far.
 func (c *rawRPC) settled() {
 	c.Helper()
 	c.do(c.framer.WritePing(false, [8]byte{1}))
@@ -138,8 +138,8 @@ func TestPingFlood(t *testing.T) {
 	untilCut(t, c.conn)
 }
 
-// TestTooMuchMetadata makes requests with too much metadata on a connection on which others are under way. Only they fail.
-// The client pays no attention to what the server says of its limit, as many do not.
+// TestTooMuchMetadata makes requests with too much metadata on a connection on which others are under way. Only they
+// fail. The client ignores the limit that the server announces, as many clients do.
 func TestTooMuchMetadata(t *testing.T) {
 	t.Parallel()
 	p := serve(t)
@@ -189,7 +189,7 @@ func TestTooManyStreams(t *testing.T) {
 	})
 }
 
-// TestRapidReset opens requests and takes them back at once. Others are served all the while.
+// TestRapidReset opens requests and cancels them at once. Other requests are served all the while.
 func TestRapidReset(t *testing.T) {
 	t.Parallel()
 	p := serve(t)

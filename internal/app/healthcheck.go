@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// healthcheck asks the service on this machine whether it is alive. It asks the admin port, where clients cannot take up
-// all connections.
+// healthcheck asks the service on this machine whether it is alive. It asks on the admin port, where clients cannot take
+// up all connections.
 func (a *app) healthcheck(cmd *cobra.Command, _ []string) error {
 	cfg, err := a.load()
 	if err != nil {
@@ -30,7 +30,7 @@ func (a *app) healthcheck(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	client := http.Client{Transport: new(http.Transport)} // which asks no proxy
+	client := http.Client{Transport: new(http.Transport)} // without a proxy
 	resp, err := client.Do(req)
 	if err != nil {
 		return err

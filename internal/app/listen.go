@@ -74,8 +74,8 @@ func (s *service) serveREST(ctx context.Context, carts cart.Service) (addr strin
 		Handler:           requestid.HTTP(s.tracing.HTTP(s.metrics.HTTP(handler, rest.Operation), rest.Operation)),
 		TLSConfig:         secure,
 		ReadHeaderTimeout: s.cfg.ClientTimeout,
-		ReadTimeout:       s.cfg.ClientTimeout, // for headers and body; over HTTP/2 it begins after the headers
-		// It begins after the headers, and runs on while the body comes and the request is being handled.
+		ReadTimeout:       s.cfg.ClientTimeout, // for headers and body; over HTTP/2 for the body
+		// It starts after the headers, and so includes reading the body and handling the request.
 		WriteTimeout:   2*s.cfg.ClientTimeout + s.cfg.RequestTimeout,
 		IdleTimeout:    s.cfg.IdleTimeout,
 		MaxHeaderBytes: rest.MaxHeaderBytes,
@@ -83,7 +83,7 @@ func (s *service) serveREST(ctx context.Context, carts cart.Service) (addr strin
 		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	s.listeners = append(s.listeners, func(ctx context.Context) error {
-		// What Shutdown cannot finish in time Close cuts off.
+		// Close cuts off the requests that Shutdown could not finish in time.
 		if err := server.Shutdown(ctx); err != nil {
 			return errors.Join(fmt.Errorf("stop REST: %w", err), server.Close())
 		}
@@ -93,8 +93,8 @@ func (s *service) serveREST(ctx context.Context, carts cart.Service) (addr strin
 	return addr, nil
 }
 
-// serveAdmin serves operators. It ends after all that is started later, so that a stop can be watched, and waits for
-// nobody.
+// serveAdmin serves operators. It stops after all parts that are started later, so that metrics show the stop, and does
+// not wait for requests under way.
 func (s *service) serveAdmin(ctx context.Context) (addr string, err error) {
 	ln, addr, err := s.listen(ctx, string(s.cfg.AdminAddress), "ADMIN_PORT", s.cfg.AdminPort)
 	if err != nil {
@@ -104,7 +104,7 @@ func (s *service) serveAdmin(ctx context.Context) (addr string, err error) {
 		Handler:           telemetry.Admin(s.metrics.Handler(s.log), s.ready.Err),
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       s.cfg.IdleTimeout,
-		// Each connection makes room for a new one, busy or not: a probe must get through.
+		// Every connection counts as idle, so that it makes room for a new one: a probe must get through.
 		ConnState: func(c net.Conn, _ http.ConnState) { ln.ConnState(c, http.StateIdle) },
 		ErrorLog:  slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
@@ -113,7 +113,7 @@ func (s *service) serveAdmin(ctx context.Context) (addr string, err error) {
 	return addr, nil
 }
 
-// serveHTTP lets the server answer on the listener, over TLS where it has what that takes.
+// serveHTTP starts the server on the listener, over TLS if it is configured.
 func (s *service) serveHTTP(name string, ln net.Listener, server *http.Server) {
 	serve := server.Serve
 	if server.TLSConfig != nil {
@@ -126,7 +126,7 @@ func (s *service) serveHTTP(name string, ln net.Listener, server *http.Server) {
 	}()
 }
 
-// tlsConfig returns nil where TLS is off.
+// tlsConfig returns nil if TLS is off.
 func (s *service) tlsConfig(clientCA string, protocols ...string) (*tls.Config, error) {
 	files := listen.TLSFiles{Cert: s.cfg.TLSCertFile, Key: s.cfg.TLSKeyFile, ClientCA: clientCA}
 	if files.Cert == "" {
@@ -139,7 +139,7 @@ func (s *service) tlsConfig(clientCA string, protocols ...string) (*tls.Config, 
 	return secure, nil
 }
 
-// listen listens on the port of an address, "" for all of them, and returns where the service is reached on this machine.
+// listen listens on the port of an address, "" for all of them, and returns the address of the service on this machine.
 func (s *service) listen(ctx context.Context, address, variable string, port int) (*listen.Listener, string, error) {
 	ln, err := listen.TCP(ctx, net.JoinHostPort(address, strconv.Itoa(port)), s.cfg.MaxConnections, s.log)
 	if err != nil {

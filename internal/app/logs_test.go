@@ -48,8 +48,8 @@ func TestRequestID(t *testing.T) {
 	}
 }
 
-// TestLogsTellNothing runs every operation, well and badly, at the most talkative level. What is in carts and who owns
-// them is nobody's business.
+// TestLogsTellNothing runs every operation, well and badly, at the most talkative level. The log must
+// not show the contents of carts or their owners.
 func TestLogsTellNothing(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {

@@ -33,7 +33,7 @@ import (
 // maxMemory is what the service may take at worst, in bytes.
 const maxMemory = 256 << 20
 
-// TestMemory has hostile clients, and the program as it is delivered: with the race detector it would take more.
+// TestMemory runs hostile clients against the program as it is delivered: the race detector would take more memory.
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "sellio-cart")
@@ -103,9 +103,9 @@ func idleOverGRPC(t *testing.T, start func(...string) *process) {
 		conn := dial(t, p.grpc)
 		_, _ = io.WriteString(conn, http2.ClientPreface+"\x00\x00\x00\x04\x00\x00\x00\x00\x00") // some are turned away
 	}
-	untilCut(t, dial(t, p.grpc)) // so all before it have been dealt with
+	untilCut(t, dial(t, p.grpc)) // so the server has handled all connections before it
 	first.settled()
-	if err := first.conn.Close(); err != nil { // which makes room for another one
+	if err := first.conn.Close(); err != nil { // makes room for another connection
 		t.Error(err)
 	}
 	s := openShop(t, p)
@@ -161,16 +161,16 @@ func largestAnswers(t *testing.T, start func(...string) *process) {
 	}
 	body := fmt.Sprintf(`{"ids": [%s]}`, strings.Trim(strings.ReplaceAll(fmt.Sprint(ids), " ", ","), "[]"))
 
-	// Here nothing ends for want of time, however slow the machine.
+	// These timeouts are long enough for a slow machine.
 	patient := openShop(t, start("DATABASE_URL="+url, "CLIENT_TIMEOUT=1m", "REQUEST_TIMEOUT=1m"))
 	served := patient.askForMuch(ids, body)
 	if served == 0 {
-		t.Error("nobody was served")
+		t.Error("no request was served")
 	}
 	t.Logf("%d of 24 were served at once", served)
 	patient.takeNothing(body)
 
-	// Answers that nobody takes and nobody gives up are cut off.
+	// Answers are cut off if their clients neither read them nor disconnect.
 	strict := openShop(t, start("DATABASE_URL="+url, "CLIENT_TIMEOUT=1s"))
 	strict.leave(body)
 	strict.leave(body)
@@ -206,8 +206,8 @@ func (s *shop) askForMuch(ids []int64, body string) int64 {
 	return served.Load()
 }
 
-// takeNothing asks for much and takes no answer, so that two are held. Further ones are refused then, but small ones are
-// not; and when the clients have gone all is well.
+// takeNothing asks for much and reads no answer, so that the service holds two. It then refuses further large answers,
+// but no small ones, and serves large ones again after the clients have disconnected.
 func (s *shop) takeNothing(body string) {
 	s.Helper()
 	small := s.add(1)
@@ -226,8 +226,8 @@ func (s *shop) takeNothing(body string) {
 	s.untilServed(body)
 }
 
-// leave asks for much until it is answered, which it may not be while the end of earlier answers is not noticed, and takes
-// no more than the first line of the answer.
+// leave asks for much until the service answers, and reads only the first line. The service may refuse for as long as it
+// has not noticed the end of earlier answers.
 func (s *shop) leave(body string) net.Conn {
 	s.Helper()
 	for {
@@ -260,7 +260,7 @@ func (s *shop) untilServed(body string) {
 	defer cancel()
 	for {
 		if ctx.Err() != nil {
-			s.Fatal("answers that nobody takes are still held")
+			s.Fatal("answers that no client reads are still held")
 		}
 		switch a := s.post(body, "/api/v1/carts/by-ids"); a.status {
 		case http.StatusOK:

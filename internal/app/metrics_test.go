@@ -52,7 +52,7 @@ func labelsOf(m *dto.Metric) (labels []string) {
 	return labels
 }
 
-// until asks again and again until the answer is yes.
+// until waits until the condition is true.
 func until(t testing.TB, what string, ask func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !ask(); {
@@ -76,7 +76,7 @@ var operations = []struct{ rest, grpc string }{
 	{"removeItem", "RemoveItem"},
 }
 
-// TestMetrics drives each operation on both transports and reads what the metrics make of it.
+// TestMetrics calls each operation on both transports and reads the metrics.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
@@ -212,7 +212,7 @@ func checkNames(t *testing.T, m scrape, postgres bool) {
 	}
 }
 
-// TestMetricsOfTrouble breaks things that the metrics should show.
+// TestMetricsOfTrouble causes faults that the metrics should show.
 func TestMetricsOfTrouble(t *testing.T) {
 	t.Parallel()
 	url := databases[0].url(t)
@@ -220,7 +220,7 @@ func TestMetricsOfTrouble(t *testing.T) {
 	s := openShop(t, p)
 	s.post(addBody(7, 1), addItem).cart(http.StatusCreated)
 	db, _ := connect(t, url)
-	// Whoever changes a cart behind the service's back, between its load and its save, makes a conflict.
+	// A writer that changes a cart between its load and its save causes a conflict.
 	tx, err := db.BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -47,7 +47,7 @@ does the work and the others wait.`,
 	return cmd
 }
 
-// migrator is a [goose.Provider], or one that does more.
+// migrator is a [goose.Provider], or a type that extends one.
 type migrator interface {
 	Up(context.Context) ([]*goose.MigrationResult, error)
 	Down(context.Context) (*goose.MigrationResult, error)
@@ -88,7 +88,7 @@ func (a *app) migrateDown(ctx context.Context, p migrator) error {
 	if have, newest, err := p.GetVersions(ctx); err != nil {
 		return err
 	} else if have > newest {
-		return fmt.Errorf("the schema is at version %d, and this program knows no migration after %d: take it back with the program that brought it", have, newest)
+		return fmt.Errorf("the schema is at version %d, and this program knows no migration after %d: take it back with the newer program", have, newest)
 	}
 	result, err := p.Down(ctx)
 	if errors.Is(err, goose.ErrNoNextVersion) {

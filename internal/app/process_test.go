@@ -24,8 +24,8 @@ import (
 // main in processes of its own.
 const runMain = "SELLIO_CART_TEST_RUN_MAIN=1"
 
-// raceOptions make the race detector, where it is in use, end a program at its first data race, so that no
-// test overlooks it, and not hold up the end of those that have none.
+// raceOptions make the race detector, if it is in use, end a program at its first data race, so that no test
+// overlooks it, and not delay the end of programs without one.
 const raceOptions = "GORACE=halt_on_error=1 atexit_sleep_ms=0"
 
 func TestMain(m *testing.M) {
@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	os.Exit(pgtest.Main(m, func() error { return goleak.Find() }))
 }
 
-// database is what the tests run on.
+// database is a kind of database that tests run on.
 type database struct {
 	name string
 	url  func(t testing.TB) string // of a new, migrated database

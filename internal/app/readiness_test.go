@@ -36,7 +36,7 @@ func (s *shop) awaitReady(p *process, want bool) {
 		}
 		return ready == want && (p.scrape().sum("ready") == 1) == want
 	})
-	testService(s) // alive in any case
+	testService(s) // alive, ready or not
 }
 
 // TestReadiness stops and starts the database under the service, makes it such that carts cannot be written, and takes a

@@ -59,7 +59,7 @@ func file(t *testing.T, path string) string {
 	return string(content)
 }
 
-// TestRoles sets up the roles that deploy/postgres has, migrates as the one and serves as the other: on a new
+// TestRoles sets up the roles of deploy/postgres, migrates as one and serves as the other: on a new
 // database, by an administrator who is no superuser, and on one of the Python service, by a superuser.
 func TestRoles(t *testing.T) {
 	t.Parallel()

@@ -35,7 +35,7 @@ func (a *app) serve(cmd *cobra.Command, _ []string) error {
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	context.AfterFunc(ctx, stop) // from then on a signal does what it does by default
+	context.AfterFunc(ctx, stop) // from then on a signal has its default effect
 
 	log := newLogger(a.stderr, cfg)
 	s, err := start(ctx, a.version, cfg, log)
@@ -45,7 +45,7 @@ func (a *app) serve(cmd *cobra.Command, _ []string) error {
 	var failed error
 	select {
 	case <-ctx.Done():
-		stop() // AfterFunc may not have got so far, and what the log promises must hold
+		stop() // AfterFunc may not have run yet, and the next log line must be true
 		log.Info("Stopping. Another signal forces it.", "timeout", cfg.ShutdownTimeout)
 	case failed = <-s.failed:
 	}
@@ -58,7 +58,7 @@ func (a *app) serve(cmd *cobra.Command, _ []string) error {
 	return err
 }
 
-// newLogger logs text for people on a developer's machine, and JSON elsewhere.
+// newLogger logs text on a developer's machine, and JSON elsewhere.
 func newLogger(w io.Writer, cfg config.Config) *slog.Logger {
 	o := &slog.HandlerOptions{Level: cfg.LogLevel}
 	var h slog.Handler = slog.NewJSONHandler(w, o)
@@ -74,9 +74,9 @@ type service struct {
 	cfg     config.Config
 	log     *slog.Logger
 
-	// listeners end at once, together, and closers after them, the last one first.
+	// stop ends all listeners at the same time, and then the closers, the last one first.
 	listeners, closers []func(context.Context) error
-	// failed hears of a listener that ended on its own.
+	// failed receives the error of a listener that ended on its own.
 	failed chan error
 
 	tracing *telemetry.Tracing // may be nil
@@ -86,7 +86,7 @@ type service struct {
 	who *auth.Authenticator // nil: every caller is trusted
 }
 
-// start starts all parts. Where one fails it stops the others.
+// start starts all parts. If one fails, it stops the others.
 func start(ctx context.Context, version string, cfg config.Config, log *slog.Logger) (_ *service, err error) {
 	s := &service{
 		version: version, cfg: cfg, log: log, failed: make(chan error, 3),
@@ -147,7 +147,7 @@ func start(ctx context.Context, version string, cfg config.Config, log *slog.Log
 	return s, nil
 }
 
-// limit bounds how fast a caller creates carts, where CREATE_RATE says so.
+// limit bounds how fast a caller creates carts, if CREATE_RATE is set.
 func limit(carts cart.Service, cfg config.Config) (cart.Service, error) {
 	if cfg.CreateRate == 0 {
 		return carts, nil
@@ -155,7 +155,7 @@ func limit(carts cart.Service, cfg config.Config) (cart.Service, error) {
 	return ratelimit.New(carts, cfg.CreateRate, cfg.CreateBurst)
 }
 
-// checkFiles warns where the process may not have as many files open as its connections can take. Once they run out, new
+// checkFiles warns if the process may have fewer files open than its connections can need: once files run out, new
 // clients wait in vain.
 func (s *service) checkFiles() {
 	const ports, others = 3, 32 // others are those of the program itself
@@ -166,13 +166,13 @@ func (s *service) checkFiles() {
 	}
 }
 
-// databaseConnections is how many connections to the database there may be: one for each lane, of which there are as many
-// for listings as for reads, and one for the check of readiness.
+// databaseConnections returns the most connections to the database: one per lane, with as many lanes for listings as for
+// reads, and one for the readiness check.
 func databaseConnections(cfg config.Config) int { return cfg.WriteLanes + 2*cfg.ReadLanes + 1 }
 
-// stop ends all parts: first the service is no longer ready, so that load balancers turn away; then listeners end, so
-// that nothing new comes in, then the lanes, which finish what was accepted, then the store. It tries to end each of
-// them, whatever comes of the others.
+// stop ends all parts. First the service becomes not ready, so that load balancers turn away; then the listeners end, so
+// that no new requests arrive; then the lanes, which finish the accepted requests; then the store. If one part fails to
+// end, stop still ends the others.
 func (s *service) stop(ctx context.Context) error {
 	s.ready.Stop()
 	errs := make([]error, len(s.listeners))

@@ -11,7 +11,7 @@ const (
 	otherSite = "https://shop.example.com.evil.example"
 )
 
-// TestPagesOfOtherSites has browsers ask for what a page of another site wants. Only a listed one gets it.
+// TestPagesOfOtherSites sends the requests of browsers for pages of another site. Only a listed site is served.
 func TestPagesOfOtherSites(t *testing.T) {
 	t.Parallel()
 	listed, silent := openShop(t, serve(t, "CORS_ORIGINS="+ourSite)), openShop(t, serve(t))
@@ -64,7 +64,7 @@ func TestPagesOfOtherSites(t *testing.T) {
 	}
 }
 
-// TestOwnPages has browsers that mark what a page of the same site, or nobody's page, asks for.
+// TestOwnPages sends requests that browsers mark as from a page of the same site, or from none.
 func TestOwnPages(t *testing.T) {
 	t.Parallel()
 	s := openShop(t, serve(t))
@@ -73,7 +73,7 @@ func TestOwnPages(t *testing.T) {
 	}
 }
 
-// TestForms has browsers that mark nothing send what needs no leave of the service: forms, and what has no type.
+// TestForms sends what browsers without marks send without a preflight: forms, and bodies without a type.
 func TestForms(t *testing.T) {
 	t.Parallel()
 	s := openShop(t, serve(t))

@@ -130,8 +130,8 @@ func TestClientTimeoutIsOfReading(t *testing.T) {
 	(<-done).cart(http.StatusCreated)
 }
 
-// TestTooManyConnections has one more client than there may be: it takes the place of one that is idle, and is
-// turned away where none is.
+// TestTooManyConnections has one more client than there may be: it takes the place of an idle one, and is turned
+// away if there is none.
 func TestTooManyConnections(t *testing.T) {
 	t.Parallel()
 	p := serve(t, "MAX_CONNECTIONS=2")
@@ -160,7 +160,7 @@ func TestTooManyConnections(t *testing.T) {
 		for _, conn := range silent {
 			untilCut(t, conn)
 		}
-		// The server may take either for the one that has been idle for longest: what it does after an answer takes time.
+		// The server may take either for the one that has been idle for longest: its work after an answer takes time.
 		cut := make(chan net.Conn, 2)
 		wait := func(conn net.Conn, answers *bufio.Reader) {
 			if _, err := answers.Peek(1); err == nil {
@@ -192,7 +192,7 @@ func TestTooManyConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 		if resp, err := http.ReadResponse(keptAnswers, nil); err != nil || resp.StatusCode != http.StatusBadRequest {
-			t.Errorf("who came before got %v, %v", resp, err)
+			t.Errorf("the first client got %v, %v", resp, err)
 		}
 	})
 	t.Run("gRPC", func(t *testing.T) {
@@ -207,7 +207,7 @@ func TestTooManyConnections(t *testing.T) {
 	})
 }
 
-// TestTooFewFiles runs the service where it may have few files open, and has more clients than that.
+// TestTooFewFiles has more clients than the service may have files open.
 func TestTooFewFiles(t *testing.T) {
 	t.Parallel()
 	cmd := command(t, nil)
@@ -229,7 +229,7 @@ func TestTooFewFiles(t *testing.T) {
 	}
 }
 
-// TestProbesFindRoom has clients take all connections of REST, and then of the admin port as well.
+// TestProbesFindRoom has clients take all connections of the REST port, and then of the admin port as well.
 func TestProbesFindRoom(t *testing.T) {
 	t.Parallel()
 	const most = 50
@@ -276,7 +276,7 @@ func TestTooManyRequests(t *testing.T) {
 	for i := range uint32(5) {
 		c.do(c.framer.WriteRSTStream(2*i+1, http2.ErrCodeCancel))
 	}
-	for id := uint32(11); ; id += 2 { // what the end of a request starts takes a moment
+	for id := uint32(11); ; id += 2 { // the end of a request takes a moment to make room
 		c.open(id, cartv1.CartService_GetCart_FullMethodName)
 		c.do(c.framer.WriteData(id, true, make([]byte, 5))) // a message with nothing in it
 		if got := c.status(id); got == codes.InvalidArgument {

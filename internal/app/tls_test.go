@@ -47,7 +47,7 @@ func newAuthority(t *testing.T) *authority {
 	return a
 }
 
-// sign makes a certificate, which signs itself where there is none of the authority yet.
+// sign makes a certificate, which is self-signed if the authority has none yet.
 func (a *authority) sign(template *x509.Certificate) ([]byte, *ecdsa.PrivateKey) {
 	a.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -126,10 +126,10 @@ func TestTLS(t *testing.T) {
 		t.Errorf("healthcheck: exit code %d\n%s", code, stderr)
 	}
 	p.getCart(t, &tls.Config{RootCAs: a.pool}, codes.NotFound)
-	p.getCart(t, &tls.Config{}, codes.Unavailable) // whose client does not know the authority
+	p.getCart(t, &tls.Config{}, codes.Unavailable) // the client does not know the authority
 }
 
-// getCart asks for a cart that is not there, over gRPC on a connection of its own.
+// getCart asks for a cart that does not exist, over gRPC on a connection of its own.
 func (p *process) getCart(t *testing.T, config *tls.Config, want codes.Code) {
 	t.Helper()
 	conn, err := grpc.NewClient(p.grpc, grpc.WithTransportCredentials(credentials.NewTLS(config)))
@@ -157,7 +157,7 @@ func TestClientCertificates(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// So the client shows it, whomever the server asks for.
+			// The client then shows it for any authority that the server asks for.
 			c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
 		}
 		return c
@@ -172,7 +172,7 @@ func TestClientCertificates(t *testing.T) {
 	resp.Body.Close()
 }
 
-// TestTLSFilesChange changes them as Kubernetes does, to good ones, to bad ones, and to good ones again.
+// TestTLSFilesChange changes the files as Kubernetes does, to good ones, to bad ones, and to good ones again.
 func TestTLSFilesChange(t *testing.T) {
 	t.Parallel()
 	a, dir := newAuthority(t), t.TempDir()
@@ -218,7 +218,7 @@ func TestTLSFilesChange(t *testing.T) {
 	first := shown()
 	turn("2", a.issue)
 	second := until(func(serial int64) bool { return serial != first })
-	turn("3", func(dir string) { // a key that is not of the certificate
+	turn("3", func(dir string) { // a key that does not match the certificate
 		a.issue(dir)
 		key, err := os.ReadFile(filepath.Join(dir, "tls.key"))
 		if err != nil {

@@ -90,7 +90,7 @@ func (c *collector) one(t *testing.T, name string) *tracev1.Span {
 	return found[0]
 }
 
-// attribute returns what the span says under a name.
+// attribute returns the value of an attribute of the span.
 func attribute(s *tracev1.Span, key string) string {
 	for _, a := range s.GetAttributes() {
 		if a.GetKey() == key {
@@ -166,7 +166,7 @@ func traces(t *testing.T, url string) {
 	}
 }
 
-// TestNoCollector checks that a collector that is away holds nothing up.
+// TestNoCollector checks that a collector out of reach delays nothing.
 func TestNoCollector(t *testing.T) {
 	t.Parallel()
 	p := serve(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc")

@@ -72,7 +72,7 @@ func New(ctx context.Context, o Options) (*Authenticator, error) {
 // Authenticate returns the caller of a request with these Authorization and Cookie headers. Without Authorization it is
 // the guest of the cookie or, where newGuest is not nil and there is no valid cookie, the guest whose cookie newGuest
 // returns. Credentials of another scheme than Bearer are not for this service, but for a proxy before it: they do not
-// keep a guest with a valid cookie out, and make nobody a new guest.
+// keep a guest with a valid cookie out, and create no new guest.
 //
 // Errors are CodeUnauthenticated, [ErrInvalidToken] among them, and CodeUnavailable where the keys of JWTs cannot be
 // fetched.

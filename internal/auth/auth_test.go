@@ -145,7 +145,7 @@ func TestNewGuests(t *testing.T) {
 	}
 }
 
-// TestInvalidTokensAreTold checks that a token that is not valid can be told from none.
+// TestInvalidTokensAreTold checks that an invalid token can be told from a missing one.
 func TestInvalidTokensAreTold(t *testing.T) {
 	t.Parallel()
 	key := authtest.NewKey(t, "k")
@@ -207,7 +207,7 @@ func TestClaims(t *testing.T) {
 	}
 }
 
-// TestForged is about tokens that say the right things and are signed by others, or by nobody.
+// TestForged is about tokens with the right claims that another key has signed, or none.
 func TestForged(t *testing.T) {
 	t.Parallel()
 	key := authtest.NewKey(t, "k")

@@ -11,7 +11,7 @@ import (
 	authtest "github.com/sellio/sellio-cart/internal/test/auth"
 )
 
-// BenchmarkAuthenticate measures what it costs to know a caller of each kind.
+// BenchmarkAuthenticate measures how long it takes to authenticate a caller of each kind.
 func BenchmarkAuthenticate(b *testing.B) {
 	pair, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

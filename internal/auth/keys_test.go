@@ -90,7 +90,7 @@ func TestUnfitKeys(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// Keys of a kind that nobody here knows do not hinder the others.
+			// Keys of an unknown kind do not hinder the others.
 			document = []byte(strings.Replace(string(document), "[", `[{"kty": "new", "kid": "k"}, `, 1))
 			path := filepath.Join(t.TempDir(), "jwks.json")
 			if err := os.WriteFile(path, document, 0o600); err != nil {
@@ -152,7 +152,7 @@ func TestBadFile(t *testing.T) {
 	}
 }
 
-// TestIssuerOutOfReach begins while the issuer cannot be asked: guests and services are served all the same.
+// TestIssuerOutOfReach starts while the issuer is out of reach: guests and services are served all the same.
 func TestIssuerOutOfReach(t *testing.T) {
 	t.Parallel()
 	key := authtest.NewKey(t, "k")
@@ -210,7 +210,7 @@ func TestRotation(t *testing.T) {
 	issuer := authtest.NewServer(t, first)
 	a := open(t, Options{JWT: &JWT{Issuer: authtest.Issuer, Audience: authtest.Audience, JWKS: issuer.URL}})
 	issuer.Serve(authtest.JWKS(t, first, second))
-	// All who come with the new key at once are let in, by one fetch.
+	// All callers that come with the new key at once are let in, by one fetch.
 	var callers sync.WaitGroup
 	for range 20 {
 		callers.Go(func() {
@@ -324,7 +324,7 @@ func TestRefresh(t *testing.T) {
 	})
 }
 
-// TestSlowIssuer checks that who waits for a key can give up, and that others get it.
+// TestSlowIssuer checks that a caller that waits for a key can give up, and that the others get it.
 func TestSlowIssuer(t *testing.T) {
 	key := authtest.NewKey(t, "1")
 	synctest.Test(t, func(t *testing.T) {

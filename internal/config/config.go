@@ -49,7 +49,7 @@ type Config struct {
 	// BatchSize bounds one batch, of commands or of reads.
 	BatchSize int `env:"BATCH_SIZE" envDefault:"256" min:"1" max:"1000" doc:"most commands or reads in a batch"`
 
-	// QueueSize bounds what waits in all write lanes together, and again in all read lanes.
+	// QueueSize bounds the requests that wait in all write lanes together, and likewise in all read lanes.
 	QueueSize int `env:"QUEUE_SIZE" envDefault:"1024" min:"1" max:"1000000" doc:"most requests waiting in all write lanes, and again in all read lanes; further ones are refused at once with 503 / RESOURCE_EXHAUSTED"`
 
 	// AuthMode selects the accepted credentials, see docs/security.md.

@@ -60,7 +60,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// value returns what is in force for a variable.
+// value returns the value in force for a variable.
 func value(t *testing.T, c config.Config, name string) string {
 	t.Helper()
 	for _, s := range c.Settings() {

@@ -12,28 +12,29 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// The bridge lets the Python service and this one write to one database. This one finds concurrent changes by
-// cart.version, which the Python service does not know. So the bridge is triggers that see to it that
+// The bridge lets the Python service and this one write to one database. This service detects concurrent changes by
+// cart.version, which the Python service does not know. The bridge consists of triggers, which ensure that
 //
 //   - each transaction that changes a cart or its lines changes its version;
-//   - a transaction that has read a cart, and lost a race since, cannot undo what won: a final status stays, lines of a
-//     cart that is not ACTIVE stay, and a cart that has lines is not deleted without regard to its version. It fails
-//     with serialization_failure, and nothing of it was done.
+//   - a transaction that read a cart and then lost a race cannot undo the winner's changes: a final status stays, lines
+//     of a cart that is not ACTIVE stay, and a cart that has lines is not deleted without a check of its version. The
+//     transaction fails with serialization_failure, and has no effect.
 //
 // The triggers tell the services apart by what they do and not by their sessions, so poolers do not matter. This
 // service raises the version of each cart that it changes, in the same transaction.
 
-// A bridgePart is a trigger and its function, both of that name. {schema} stands for the schema of the tables.
+// A bridgePart is a trigger and its function, which share a name. {schema} stands for the schema of the tables.
 type bridgePart struct {
 	name, table, event, body string
 }
 
-// bridgeExempt is part of a condition. It is true, and exempts the transaction from the bridge where the triggers could
-// not tell that this service does right: it deletes a cart together with its lines, but only at the version that it
-// loaded, and it takes a cookie from a user's cart, which needs no new version.
+// bridgeExempt is part of a condition. It is always true, and exempts the transaction from the bridge. Two statements
+// of this service need that, since the triggers cannot tell that they are right: one deletes a cart together with its
+// lines, but only at the version that was loaded; the other takes the cookie from a user's cart, which needs no new
+// version.
 const bridgeExempt = `set_config('sellio_cart.bridge_exempt', 'on', true) = 'on'`
 
-// bridgeExempted tells whether the transaction is exempt.
+// bridgeExempted is true if the transaction is exempt.
 const bridgeExempted = `current_setting('sellio_cart.bridge_exempt', true) = 'on'`
 
 var bridgeParts = []bridgePart{
@@ -54,7 +55,7 @@ BEGIN
 	RETURN NEW;
 END`},
 	// A cart that this transaction has changed or made has the transaction's id as its xmin. It has a new version already,
-	// and nobody else can have changed it since. A cart that is being deleted with its lines is not found.
+	// and no other transaction can have changed it since. A cart that is being deleted with its lines is not found.
 	{"sellio_cart_bridge_line", "cart_item", "AFTER INSERT OR UPDATE OR DELETE ON {schema}.cart_item FOR EACH ROW", `
 DECLARE
 	touched record;
@@ -86,21 +87,21 @@ BEGIN
 END`},
 }
 
-// BridgeState is how much of the bridge is installed.
+// BridgeState says how much of the bridge is installed.
 type BridgeState struct {
-	// Parts is how many of its triggers or functions there are. 0: the bridge is off.
+	// Parts is how many of its parts exist, whole or not. 0 means that the bridge is off.
 	Parts int
-	// Amiss names parts that are missing, disabled or of another release. On or off mend that.
+	// Amiss names the parts that are missing, disabled or of another release. On and Off mend that.
 	Amiss []string
 }
 
 // On reports whether the whole bridge is installed.
 func (s BridgeState) On() bool { return s.Parts > 0 && len(s.Amiss) == 0 }
 
-// Off reports whether nothing of it is.
+// Off reports whether no part of it is installed.
 func (s BridgeState) Off() bool { return s.Parts == 0 }
 
-// Bridge is a connection on which the bridge is installed and removed.
+// Bridge is a connection that installs and removes the bridge.
 type Bridge struct{ conn *pgx.Conn }
 
 // OpenBridge connects to the database that url names.
@@ -120,12 +121,12 @@ func OpenBridge(ctx context.Context, url string) (*Bridge, error) {
 func (b *Bridge) Close(ctx context.Context) error { return b.conn.Close(ctx) }
 
 // On installs the bridge, and mends one that is not whole. When it returns, all transactions that change carts obey it.
-// An error is [*SchemaError] where the schema is older than this program needs.
+// The error is a [*SchemaError] if the schema is older than this program needs.
 func (b *Bridge) On(ctx context.Context) error {
 	if err := checkSchema(ctx, b.conn); err != nil {
 		return err
 	}
-	// This lock waits for transactions that have changed carts before the triggers were there.
+	// The lock waits for transactions that changed carts before the triggers existed.
 	statements := []string{"LOCK TABLE {schema}.cart, {schema}.cart_item IN SHARE ROW EXCLUSIVE MODE"}
 	for _, p := range bridgeParts {
 		statements = append(statements,
@@ -151,16 +152,16 @@ func (b *Bridge) Off(ctx context.Context) error {
 }
 
 const (
-	// bridgeLockTimeout is how long a try waits for the tables. Sessions queue behind it meanwhile. It is less than
-	// deadlock_timeout, so a deadlock ends this session and no other.
+	// bridgeLockTimeout is how long one attempt waits for the tables, while other sessions queue behind it. It is shorter
+	// than deadlock_timeout, so that a deadlock ends this attempt and no other session.
 	bridgeLockTimeout = 500 * time.Millisecond
-	// bridgePause is how long these sessions then have the tables without it.
+	// bridgePause is the pause before the next attempt, in which those sessions get the tables.
 	bridgePause = 500 * time.Millisecond
-	// bridgeTries makes that a minute.
+	// bridgeTries bounds the attempts, to a minute in all.
 	bridgeTries = 60
 )
 
-// change runs the statements in one transaction, and tries again while others hold the tables.
+// change runs the statements in one transaction, and tries again while other sessions hold the tables.
 func (b *Bridge) change(ctx context.Context, statements []string) error {
 	schema, err := b.schema(ctx)
 	if err != nil {
@@ -183,11 +184,11 @@ func (b *Bridge) change(ctx context.Context, statements []string) error {
 		case !refused:
 			return err
 		case pe.Code == insufficientPrivilege:
-			return fmt.Errorf("the bridge takes the role that owns the tables cart and cart_item, which %s is not: %w", b.conn.Config().User, err)
+			return fmt.Errorf("only the role that owns the tables cart and cart_item can change the bridge, and %s is not that role: %w", b.conn.Config().User, err)
 		case pe.Code != lockNotAvailable:
 			return err
 		case try == bridgeTries:
-			return fmt.Errorf("another session keeps cart or cart_item in a transaction that does not end (see pg_stat_activity): %w", err)
+			return fmt.Errorf("another session locks cart or cart_item in a transaction that does not end (see pg_stat_activity): %w", err)
 		}
 		select {
 		case <-time.After(bridgePause):
@@ -204,7 +205,7 @@ func (b *Bridge) schema(ctx context.Context) (string, error) {
 	return schema, err
 }
 
-// bridgeSQL finds the functions of the bridge, and whether their triggers are there and fire. There can be no trigger
+// bridgeSQL finds the functions of the bridge, and whether their triggers exist and fire. A trigger cannot exist
 // without its function.
 const bridgeSQL = `
 	SELECT p.proname, p.prosrc, c.relnamespace::regnamespace::text,

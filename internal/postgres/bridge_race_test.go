@@ -87,7 +87,7 @@ func (s *heldStore) Save(ctx context.Context, changes []cart.Change) ([]cart.Sav
 
 // newRivals sets both services up on the database, for one race at a time.
 func newRivals(t testing.TB, url string) *rivals {
-	r := &rivals{url: url, checker: newPython(t, url).conn, python: newPython(t, url), store: &heldStore{Store: open(t, url)}}
+	r := &rivals{url: url, checker: connect(t, url), python: newPython(t, url), store: &heldStore{Store: open(t, url)}}
 	r.service = service(t, r.store)
 	return r
 }
@@ -147,12 +147,12 @@ func (g gate) pass() {
 	<-g.opened
 }
 
-// meet holds the first at the gate until the second is done, or waits for the first.
+// meet holds the first service at the gate until the second is done, or waits for the first.
 func meet(hold gate, first, second func(), waits func() bool) {
 	held := begin(first)
 	select {
 	case <-hold.reached:
-	case <-held: // it was refused before it got there
+	case <-held: // it was refused before it reached the gate
 	}
 	done := begin(second)
 	for ended := false; waits != nil && !ended && !waits(); {
@@ -191,7 +191,8 @@ func (r *rivals) waitsForPython(ctx context.Context) (waits bool) {
 	return waits || err != nil
 }
 
-// check compares what is stored with what was acknowledged: by the Python service, and by this one with a cart.
+// check compares what is stored with what the Python service acknowledged, and with this service's answer, nil if it
+// failed.
 func (r *rivals) check(ctx context.Context, user, id int64, pythons act, pythonOK bool, ours act, answer *cart.Cart) error {
 	carts, err := stored(ctx, r.checker, user)
 	if err != nil {
@@ -288,8 +289,8 @@ func openBridge(t testing.TB, url string) *postgres.Bridge {
 	return b
 }
 
-// TestBridgeKeepsWhatIsAcknowledged lets both services do all that they can do to one cart: each held at its worst
-// moments, and not held at all. More than 300 of the races have a checkout, and more than 300 remove the last line.
+// TestBridgeKeepsWhatIsAcknowledged makes both services do everything that they can do to one cart: each held at
+// its worst moments, and not held at all. More than 300 of the races have a checkout, and more than 300 remove the last line.
 func TestBridgeKeepsWhatIsAcknowledged(t *testing.T) {
 	t.Parallel()
 	for m, times := range map[moment]int{pythonHasRead: 13, pythonHasWrote: 13, serviceHasRead: 13, nobodyIsHeld: 38} {
@@ -311,7 +312,7 @@ func TestBridgeKeepsWhatIsAcknowledged(t *testing.T) {
 	}
 }
 
-// TestWithoutBridgeBothServicesLose is why there is a bridge: of the same races, these lose something without it.
+// TestWithoutBridgeBothServicesLose shows why there is a bridge: without it, these of the same races lose something.
 func TestWithoutBridgeBothServicesLose(t *testing.T) {
 	t.Parallel()
 	type pair struct{ pythons, ours act }

@@ -18,7 +18,7 @@ import (
 )
 
 // TestStoreBesideBridge and TestCommandsBesideBridge run the suites with the bridge on: it changes nothing for this
-// service, versions included. Without prepared statements is how it runs behind PgBouncer.
+// service, versions included. Behind PgBouncer it runs without prepared statements.
 func TestStoreBesideBridge(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, suiteDatabase(func(t testing.TB) string { return withOption(newBridged(t), "default_query_exec_mode=exec") },
@@ -135,10 +135,10 @@ func TestBridgeNeedsItsSchema(t *testing.T) {
 	}
 }
 
-// untilTrue asks until the answer is true, or one of those who should make it true has ended.
+// untilTrue asks the question until the answer is true, or one of the sessions that should make it true has ended.
 func untilTrue(t testing.TB, url, question string, ended ...<-chan struct{}) {
 	t.Helper()
-	conn := newPython(t, url).conn
+	conn := connect(t, url)
 	isClosed := func(c <-chan struct{}) bool {
 		select {
 		case <-c:
@@ -154,7 +154,7 @@ func untilTrue(t testing.TB, url, question string, ended ...<-chan struct{}) {
 	}
 }
 
-// TestBridgeWaitsWithoutHoldingOthersUp has a transaction that keeps the tables, so that the bridge must wait. Others
+// TestBridgeWaitsWithoutHoldingOthersUp has a transaction lock the tables, so that the bridge must wait. Other sessions
 // read and write meanwhile.
 func TestBridgeWaitsWithoutHoldingOthersUp(t *testing.T) {
 	t.Parallel()
@@ -169,7 +169,7 @@ func TestBridgeWaitsWithoutHoldingOthersUp(t *testing.T) {
 			t.Parallel()
 			url := newBridged(t)
 			b := openBridge(t, url)
-			keeper := newPython(t, url).conn
+			keeper := connect(t, url)
 			tx, err := keeper.Begin(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -194,11 +194,11 @@ func TestBridgeWaitsWithoutHoldingOthersUp(t *testing.T) {
 }
 
 // TestBridgeDeadlock has both services wait for each other: this one for a line, the Python service for the cart. One of
-// them is ended, and is told.
+// them is ended, and gets an error.
 func TestBridgeDeadlock(t *testing.T) {
 	t.Parallel()
 	url := newBridged(t)
-	s, third := open(t, url), newPython(t, url).conn
+	s, third := open(t, url), connect(t, url)
 	line := func(product, quantity int64) cart.Item {
 		return cart.Item{ProductID: product, Name: "x", Price: 100, Quantity: quantity}
 	}
@@ -224,7 +224,7 @@ func TestBridgeDeadlock(t *testing.T) {
 	var ours, pythons error
 	service := begin(func() { saved, ours = s.Save(t.Context(), []cart.Change{cart.Diff(c, &next)}) })
 	untilTrue(t, url, fmt.Sprintf(waiting, 1), service) // has the cart, wants the first line
-	python := newPython(t, url).conn
+	python := connect(t, url)
 	rival := begin(func() {
 		_, pythons = python.Exec(t.Context(), `UPDATE cart_item SET quantity = 9 WHERE product_id = 2`)
 	})
@@ -237,8 +237,8 @@ func TestBridgeDeadlock(t *testing.T) {
 	checkDeadlock(t, url, ours == nil && saved[0].OK, ours, pythons)
 }
 
-// checkDeadlock compares what is stored with what the services were told. This service gives way first where it waits for
-// less time than PostgreSQL takes to look for a deadlock.
+// checkDeadlock compares what is stored with what the services were told. This service gives way first if its
+// lock_timeout is shorter than deadlock_timeout.
 func checkDeadlock(t *testing.T, url string, saved bool, ours, pythons error) {
 	t.Helper()
 	if pe, refused := errors.AsType[*pgconn.PgError](pythons); pythons != nil && (!refused || pe.Code != "40P01") {

@@ -14,13 +14,12 @@ type acquireError struct{ error }
 
 func (e *acquireError) Unwrap() error { return e.error }
 
-// deadError is the failure of a connection before anything was asked on it.
+// deadError is the failure of a pooled connection before a statement was sent on it.
 type deadError struct{ error }
 
 func (e *deadError) Unwrap() error { return e.error }
 
-// scanError is the failure to read what the database answered: the connection is well, and the row is not as the schema
-// has it.
+// scanError is the failure to read a row: the connection works, but the row is not as the schema has it.
 type scanError struct{ error }
 
 func (e *scanError) Unwrap() error { return e.error }
@@ -32,10 +31,10 @@ func isScan(err error) bool {
 
 // SQLSTATEs that say what to do (PostgreSQL, appendix A).
 const (
-	featureNotSupported        = "0A000" // of a plan whose result has another type since
+	featureNotSupported        = "0A000" // the result of a prepared plan has another type now
 	cardinalityViolation       = "21000" // an owner with two ACTIVE carts
 	uniqueViolation            = "23505"
-	readOnlyTransaction        = "25006" // a standby after a failover, or an administrator's word
+	readOnlyTransaction        = "25006" // a standby after a failover, or a setting of an administrator
 	invalidStatementName       = "26000" // a prepared statement that is gone
 	invalidSchemaName          = "3F000"
 	serializationFailure       = "40001"
@@ -51,10 +50,10 @@ const (
 	idleSessionTimeout         = "57P05"
 )
 
-// connectionException is the class of errors by which a pooler says that it has lost the server, at whatever moment.
+// connectionException is the class of errors with which a pooler reports that it lost the server, at any moment.
 const connectionException = "08"
 
-// sqlState returns the SQLSTATE of err, and "" where the server did not answer.
+// sqlState returns the SQLSTATE of err, "" if it is no answer of the server.
 func sqlState(err error) string {
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pe.Code
@@ -64,14 +63,15 @@ func sqlState(err error) string {
 
 func class(state string) string { return state[:min(len(state), 2)] }
 
-// unsent reports whether the statement never left: there was no connection that works.
+// unsent reports whether the statement was never sent, for want of a working connection.
 func unsent(err error) bool {
 	_, acquire := errors.AsType[*acquireError](err)
 	_, dead := errors.AsType[*deadError](err)
 	return acquire || dead
 }
 
-// broken reports whether the connection was lost, or what was prepared on it, so that another one may do better.
+// broken reports whether the connection, or a statement prepared on it, was lost, so that another connection may do
+// better.
 func broken(err error) bool {
 	if _, ok := errors.AsType[*deadError](err); ok {
 		return true
@@ -82,7 +82,7 @@ func broken(err error) bool {
 	case featureNotSupported, invalidStatementName, duplicatePreparedStatement:
 		return true
 	default:
-		// Where there is no connection to be had, the pool has tried already.
+		// If no connection could be opened, the pool has tried already.
 		return !unsent(err) && !isScan(err) && (state == "" || class(state) == connectionException)
 	}
 }
@@ -92,8 +92,8 @@ func contended(err error) bool {
 	return slices.Contains([]string{serializationFailure, deadlockDetected, lockNotAvailable}, sqlState(err))
 }
 
-// harmless reports whether it is certain that the statement had no effect: the server said that it
-// failed, which it does before COMMIT only, or it never got it.
+// harmless reports whether it is certain that the statement had no effect: the server reported
+// a failure, which it does only before COMMIT, or never received the statement.
 func harmless(err error) bool {
 	if state := sqlState(err); unsent(err) || state != "" && class(state) != connectionException {
 		return true
@@ -114,14 +114,14 @@ func classify(err error, write bool) *cart.Error {
 	case state == uniqueViolation, write && contended(err):
 		return &cart.Error{Code: cart.CodeConflict, Detail: cart.ErrConflict.Detail, Cause: err}
 	case contended(err):
-		return cart.Unavailable(err) // a read waits for changes of the schema only
+		return cart.Unavailable(err) // a read waits only for schema changes
 	}
 	switch state {
 	case readOnlyTransaction, invalidStatementName, duplicatePreparedStatement:
 		return cart.Unavailable(err)
 	case insufficientPrivilege, undefinedTable, undefinedColumn, invalidColumnReference, invalidSchemaName, cardinalityViolation:
 		// The database is not as the service needs it, as when it is being restored. An operator mends that, so the
-		// service is not ready, and a caller who tries again later may be served.
+		// service is not ready, and a caller that tries again later may be served.
 		return cart.Unavailable(err)
 	}
 	switch class(state) {

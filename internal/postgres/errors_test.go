@@ -11,7 +11,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// TestWhatErrorsMean goes through answers of servers and poolers that tests do not get out of PostgreSQL at will.
+// TestWhatErrorsMean goes through answers of servers and poolers that tests cannot get from PostgreSQL at will.
 func TestWhatErrorsMean(t *testing.T) {
 	t.Parallel()
 	answer := func(state string) error { return &pgconn.PgError{Severity: "ERROR", Code: state} }

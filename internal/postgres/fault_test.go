@@ -114,8 +114,8 @@ func TestDatabaseOutOfReachIsUnavailable(t *testing.T) {
 	}
 }
 
-// TestSilentConnectionsAreLeftBehind has all connections of the pool fall silent for good, as after a failover that nobody
-// was told of. What is under way times out, once; what comes next gets connections that work.
+// TestSilentConnectionsAreLeftBehind has all connections of the pool fall silent for good, as after a failover without
+// notice. Requests under way time out, once; later requests get connections that work.
 func TestSilentConnectionsAreLeftBehind(t *testing.T) {
 	t.Parallel()
 	const conns = 8 // as many as open allows
@@ -137,7 +137,7 @@ func TestSilentConnectionsAreLeftBehind(t *testing.T) {
 				}
 				wg.Wait()
 			}
-			p.Delay(50 * time.Millisecond) // so that the loads meet, and each opens a connection
+			p.Delay(50 * time.Millisecond) // so that the loads overlap, and each opens a connection
 			each(conns, func() {
 				if err := load(time.Minute); err != nil {
 					t.Error(err)

@@ -172,7 +172,7 @@ func TestOldCartsReadAsTheyAre(t *testing.T) {
 		t.Fatal(err)
 	}
 	if active[0] != nil || active[1] != nil || active[2] == nil || active[2].ID != 5 {
-		t.Errorf("nobody finds %v, the holder of a user's cookie %v, and a guest %v; want nothing, nothing, and cart 5",
+		t.Errorf("a caller without an owner finds %v, the holder of a user's cookie %v, and a guest %v; want nothing, nothing, and cart 5",
 			active[0], active[1], active[2])
 	}
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// columns are those of a cart that scanCart reads, of a row c of cart. Lines come aggregated, one row a
-// cart: that is faster than one row a line. Sorting them is left to scanCart, which mostly finds them sorted.
-// EXISTS might read all ACTIVE carts into a hash table, with a plan that was made for few.
+// columns are the columns that scanCart reads of a row c of cart. Lines come aggregated, one row per cart,
+// which is faster than one row per line. scanCart sorts them, and mostly finds them sorted. The subqueries
+// stand in for EXISTS, which might read all ACTIVE carts into a hash table, by a plan made for few.
 const columns = `
 	c.id, c.company_id, c.user_id, c.cookie, c.status, c.version,
 	c.created_at, coalesce(c.updated_at, c.created_at),
@@ -26,7 +26,7 @@ const columns = `
 	ELSE false END,
 	l.places, l.product_ids, l.names, l.prices, l.quantities`
 
-// The price that is NaN has the number of [cart.NaN].
+// lines aggregates the lines of the cart c. A price of NaN gets the number of [cart.NaN].
 const lines = `
 	CROSS JOIN LATERAL (
 		SELECT array_agg(i.id) AS places, array_agg(i.product_id) AS product_ids, array_agg(i.name) AS names,

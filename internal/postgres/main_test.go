@@ -6,6 +6,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
 
@@ -31,6 +32,21 @@ func migrate(ctx context.Context, url string) (err error) {
 // newDatabase returns the URL of an empty, migrated database.
 func newDatabase(t testing.TB) string {
 	return pgtest.NewFromTemplate(t, "cart", migrate)
+}
+
+// connect opens a connection of its own to the database, and closes it at the end of the test.
+func connect(t testing.TB, url string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := conn.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return conn
 }
 
 // open opens a store, and closes it at the end of the test.

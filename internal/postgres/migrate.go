@@ -20,20 +20,21 @@ import (
 var migrations embed.FS
 
 const (
-	// lockPause is how long a migration rests after it did not get a lock, so that all that it held up can go on.
+	// lockPause is how long a migration pauses after it failed to get a lock, so that sessions that queued behind it can
+	// go on.
 	lockPause = time.Second
-	// lockWait is for how long it tries.
+	// lockWait is how long it keeps trying.
 	lockWait = 5 * time.Minute
 )
 
-// Migrations are those of one database.
+// Migrations are the migrations of one database.
 type Migrations struct {
 	*goose.Provider
 	config *pgx.ConnConfig
 }
 
-// Migrator returns the migrations of the database that url names, and a function that ends their
-// connections. They run under a lock, so that several programs may migrate at once.
+// Migrator returns the migrations of the database that url names, and a function that closes their
+// connections. They run under a lock, so several programs may migrate at once.
 func Migrator(url string) (*Migrations, func() error, error) {
 	// The pool's parser also knows the pool's options, which are not the server's.
 	cfg, err := pgxpool.ParseConfig(url)
@@ -53,8 +54,8 @@ func newProvider(db *sql.DB) (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The lock is asked for again and again, not waited for in the database: a statement that waits would
-	// itself hold up CREATE INDEX CONCURRENTLY of whoever has it.
+	// The lock is polled, not waited for in the database: a statement that waits for it would itself hold up
+	// the CREATE INDEX CONCURRENTLY of the session that has it.
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
 	if err != nil {
 		return nil, err
@@ -62,8 +63,8 @@ func newProvider(db *sql.DB) (*goose.Provider, error) {
 	return goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
 }
 
-// Up applies the migrations that the database lacks, and then checks that the schema is as the service needs it. Those
-// applied are returned with an error too.
+// Up applies the migrations that the database lacks, and then checks that the schema is as the service needs it. It
+// returns the migrations that it applied even with an error.
 func (m *Migrations) Up(ctx context.Context) (applied []*goose.MigrationResult, err error) {
 	err = m.connected(ctx, checkEncoding)
 	if err != nil {
@@ -101,8 +102,8 @@ func (m *Migrations) Down(ctx context.Context) (result *goose.MigrationResult, e
 	return result, err
 }
 
-// patiently calls migrate again where it did not get a lock. A statement that changes a table waits for all transactions
-// that use it, and those that come later wait for it in turn; so a migration waits for moments only, and rather often.
+// patiently calls migrate again while it fails to get a lock, for lockWait. A statement that changes a table waits for
+// all transactions that use it, and later transactions queue behind it; so each attempt waits only briefly.
 func patiently(ctx context.Context, migrate func() error) error {
 	for began := time.Now(); ; {
 		err := migrate()

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/sellio/sellio-cart/internal/postgres"
 	pgtest "github.com/sellio/sellio-cart/internal/test/pg"
@@ -120,7 +119,7 @@ func oneBehind(t *testing.T) string {
 	return url
 }
 
-// A rollback is the older program on the newer schema: it has nothing to migrate, and serves.
+// TestNewerSchemaIsServed runs the program on a newer schema, as after a rollback: it has nothing to migrate, and serves.
 func TestNewerSchemaIsServed(t *testing.T) {
 	t.Parallel()
 	url := newDatabase(t)
@@ -133,8 +132,8 @@ func TestNewerSchemaIsServed(t *testing.T) {
 	}
 }
 
-// TestMigrationsHoldNobodyUp checks that no migration waits for a lock for longer than moments, unless nobody has to wait
-// for it in turn.
+// TestMigrationsHoldNobodyUp checks that a migration waits only briefly for a lock, unless no other session has to wait
+// for the migration in turn.
 func TestMigrationsHoldNobodyUp(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("migrations/*.sql")
@@ -158,19 +157,11 @@ func TestMigrationsHoldNobodyUp(t *testing.T) {
 	}
 }
 
-// TestReadersGoOnDuringAMigration has a transaction that has read a cart hold a migration up for as long as it likes.
+// TestReadersGoOnDuringAMigration has a transaction that has read a cart hold a migration up.
 func TestReadersGoOnDuringAMigration(t *testing.T) {
 	t.Parallel()
 	url := newLegacyDatabase(t)
-	holder, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := holder.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	}()
+	holder := connect(t, url)
 	if _, err := holder.Exec(t.Context(), "BEGIN; SELECT FROM cart LIMIT 1"); err != nil {
 		t.Fatal(err)
 	}

@@ -6,27 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/commit"
 	"github.com/sellio/sellio-cart/internal/postgres"
 )
-
-// connect opens a connection of its own to the database, and closes it at the end of the test.
-func connect(t *testing.T, url string) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := conn.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	return conn
-}
 
 // lockCart locks the row of a cart, as a session in psql would, until unlock is called.
 func lockCart(t *testing.T, url string, id int64) (unlock func()) {
@@ -58,7 +41,7 @@ func carts(t *testing.T, svc *commit.Service, n int64) (made []*cart.Cart) {
 	return made
 }
 
-// version returns what becomes of a cart with these lines, a version on.
+// version returns the next version of the cart, with these lines.
 func version(c *cart.Cart, lines ...cart.Item) *cart.Cart {
 	next := *c
 	next.Items = lines
@@ -67,7 +50,7 @@ func version(c *cart.Cart, lines ...cart.Item) *cart.Cart {
 	return &next
 }
 
-// TestSaveLeavesOutLockedCarts saves changes of every kind, of which one is of a cart that another session has locked.
+// TestSaveLeavesOutLockedCarts saves changes of every kind while another session has locked the cart of one of them.
 func TestSaveLeavesOutLockedCarts(t *testing.T) {
 	t.Parallel()
 	line := cart.Item{ProductID: 2, Name: "x", Price: 100, Quantity: 1}
@@ -99,8 +82,8 @@ func TestSaveLeavesOutLockedCarts(t *testing.T) {
 	}
 }
 
-// TestLockedCartHoldsUpNobodyElse has callers of a cart that another session has locked, and callers of other carts, of
-// the same lanes, who are served meanwhile.
+// TestLockedCartHoldsUpNobodyElse has callers of a cart that another session has locked, and callers of other carts in
+// the same lanes, which are served meanwhile.
 func TestLockedCartHoldsUpNobodyElse(t *testing.T) {
 	t.Parallel()
 	url := newDatabase(t)
@@ -124,7 +107,7 @@ func TestLockedCartHoldsUpNobodyElse(t *testing.T) {
 			}
 		})
 	}
-	others.Wait() // else nobody unlocks, and the others run into their timeout
+	others.Wait() // they must be served before the cart is unlocked
 	unlock()
 	locked.Wait()
 	if c, err := svc.Get(t.Context(), cart.ByID(c[0].ID)); err != nil || len(c.Items) != 5 {
@@ -133,7 +116,7 @@ func TestLockedCartHoldsUpNobodyElse(t *testing.T) {
 }
 
 // TestUnreadableCartFailsAlone has a cart that no program can read beside others that are read and written in the same
-// batches. Nothing is wrong with the database, so nobody is told that it is out of reach.
+// batches. The database is well, so no caller is told that it is out of reach.
 func TestUnreadableCartFailsAlone(t *testing.T) {
 	t.Parallel()
 	url := newDatabase(t)
@@ -173,8 +156,8 @@ func TestUnreadableCartFailsAlone(t *testing.T) {
 	}
 }
 
-// TestWaitingForAConnectionCostsNone has a caller whose time is over while it waits for the only connection, which is at
-// work and well.
+// TestWaitingForAConnectionCostsNone has a caller time out while it waits for the only connection, which is busy and
+// works.
 func TestWaitingForAConnectionCostsNone(t *testing.T) {
 	t.Parallel()
 	url := newDatabase(t)

@@ -15,7 +15,7 @@ import (
 	pgtest "github.com/sellio/sellio-cart/internal/test/pg"
 )
 
-// addTo returns what a store's Save takes to add a product to a cart.
+// addTo returns the changes that add a product to a cart.
 func addTo(t testing.TB, c *cart.Cart, product int64) []cart.Change {
 	t.Helper()
 	after, err := cart.PutItem{CartID: c.ID, Item: add(0, product).Item}.Apply(c)
@@ -90,7 +90,7 @@ func TestOtherHostTakesOver(t *testing.T) {
 	}
 }
 
-// until asks again and again until it is so, or the test is out of time.
+// until waits until the condition is true, or the test is out of time.
 func until(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for !is() {
@@ -162,7 +162,7 @@ func TestWhatIsTakenAwayIsUnavailable(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		take, give  string
-		read, write bool // what goes on
+		read, write bool // what keeps working
 	}{
 		"right to change lines": {"REVOKE UPDATE ON cart_item FROM ROLE", "GRANT UPDATE ON cart_item TO ROLE", true, true},
 		"right to add lines":    {"REVOKE INSERT ON cart_item FROM ROLE", "GRANT INSERT ON cart_item TO ROLE", true, false},
@@ -200,8 +200,8 @@ func TestWhatIsTakenAwayIsUnavailable(t *testing.T) {
 	}
 }
 
-// TestWhatWasPreparedIsPreparedAgain has the results of statements change their types, and the statements vanish from
-// their sessions. Nothing was done then, so it is done again, and no caller hears of it.
+// TestWhatWasPreparedIsPreparedAgain changes the types of results, and removes prepared statements from their
+// sessions. Such a statement had no effect, so the store sends it again, and no caller gets an error.
 func TestWhatWasPreparedIsPreparedAgain(t *testing.T) {
 	t.Parallel()
 	url := newDatabase(t)
@@ -246,7 +246,7 @@ func TestWhatWasPreparedIsPreparedAgain(t *testing.T) {
 	}
 }
 
-// TestTypesChangeUnderLoad changes the type of a column to and fro while carts are read and written.
+// TestTypesChangeUnderLoad changes the type of a column back and forth while carts are read and written.
 func TestTypesChangeUnderLoad(t *testing.T) {
 	t.Parallel()
 	url := newDatabase(t)

@@ -18,7 +18,7 @@ import (
 	storetest "github.com/sellio/sellio-cart/internal/test/store"
 )
 
-// sent remembers the statements of a store, and how its sessions are made.
+// sent remembers the statements of a store, and the configuration of its sessions.
 type sent struct {
 	mu         sync.Mutex
 	statements map[string]bool
@@ -58,8 +58,8 @@ func (s *sent) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryDa
 
 func (s *sent) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
 
-// TestStore runs the suite, and then explains the statements that the store has sent in it, which has a case for all that
-// a store does, and in saves of every combination of parts.
+// TestStore runs the suite, which covers everything that a store does, and a save of every combination of parts. It then
+// explains the statements that the store has sent.
 func TestStore(t *testing.T) {
 	t.Parallel()
 	var all sent
@@ -77,7 +77,7 @@ func TestStore(t *testing.T) {
 }
 
 // checkPlans explains the statements on tables that are empty, small, large without having been analyzed, and analyzed.
-// Plans are kept while the tables grow; so are those of a store that was warmed while they were small.
+// Plans are kept while the tables grow, also those of a store that was warmed up while they were small.
 func checkPlans(t *testing.T, all *sent) {
 	url := newDatabase(t)
 	all.session.Database = parse(t, url).Database
@@ -205,7 +205,7 @@ func (p *planner) adopt(t *testing.T) {
 	}
 }
 
-// statements are what is prepared on the session, or all if that is nothing yet.
+// statements returns the statements prepared on the session, or all of them if there are none yet.
 func (p *planner) statements(all *sent) []string {
 	if len(p.prepared) > 0 {
 		return slices.Collect(maps.Keys(p.prepared))

@@ -22,16 +22,7 @@ type python struct {
 // newPython returns a writer on a connection of its own.
 func newPython(t testing.TB, url string) *python {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := conn.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	return &python{conn: conn}
+	return &python{conn: connect(t, url)}
 }
 
 var (
@@ -41,8 +32,8 @@ var (
 	errStale = errors.New("stale data")
 )
 
-// do sends a request until it is answered by a success or by a refusal, three times at most. It is held in the first
-// try only.
+// do sends a request until it is answered by a success or by a refusal, three times at most. Only the first attempt is
+// held.
 func (p *python) do(ctx context.Context, a act, id int64) error {
 	var err error
 	for range 3 {
@@ -102,7 +93,7 @@ func (p *python) put(ctx context.Context, tx pgx.Tx, id int64, lines map[int64]i
 	return one(tx.Exec(ctx, `INSERT INTO cart_item (cart_id, product_id, name, price, quantity) VALUES ($1, $2, 'python', 2, 2)`, id, product))
 }
 
-// remove also deletes the cart where the line was, as far as it has read, the last one.
+// remove also deletes the cart if the line was the last one that it has read.
 func (p *python) remove(ctx context.Context, tx pgx.Tx, id int64, lines map[int64]int64) error {
 	line, there := lines[1]
 	if !there {

@@ -13,24 +13,24 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// A save is one statement with the parts below that the batch needs, and so its own transaction. The parts
-// run on one snapshot, and what one of them does the others see only through RETURNING; so a line is
-// written or dropped only where updated or made says that its cart is ours. Each ? is the next parameter.
+// A save is one statement, made of the parts below that the batch needs, and so its own transaction. The parts
+// run on one snapshot and see each other's changes only through RETURNING; so a line is written or dropped
+// only if updated or made returns its cart. Each ? is the next parameter.
 //
-// A row is looked up by = ANY (ARRAY[x]) and not by = x. That can be an index scan but never a hash join, which would read
-// the whole table, as it would seem best while that is small. Parts may be hashed: a nested loop of a large batch with
-// itself takes the square of its time.
+// A row is looked up by = ANY (ARRAY[x]) and not by = x. That allows an index scan but no hash join, which would read
+// the whole table, and which the planner prefers while the table is small. Parts may be hashed: a nested loop of a large
+// batch with itself takes quadratic time.
 const (
-	// freeToLockSQL locks carts that nobody else has locked, in the order of their ids.
+	// freeToLockSQL locks the carts that no other transaction has locked, in the order of their ids.
 	freeToLockSQL = `held AS MATERIALIZED (
 		SELECT c.id FROM unnest(?::bigint[]) WITH ORDINALITY AS w (id, number) JOIN cart c ON c.id = ANY (ARRAY[w.id])
 		ORDER BY w.number FOR UPDATE OF c SKIP LOCKED)`
 	// ifHeld confines updateSQL and deleteSQL to these carts.
 	ifHeld = ` AND w.id IN (SELECT id FROM held)`
 
-	// updateSQL changes the carts that are still at the version loaded, in the order in which they come. One
-	// that somebody else is changing is waited for and looked at again. A cart that becomes ACTIVE keeps of user
-	// and cookie only its owner; see freeSQL.
+	// updateSQL changes the carts that are still at the version loaded, in the order of the batch. It waits for a
+	// cart that another transaction is changing, and then checks the version again. A cart that becomes ACTIVE
+	// keeps of user and cookie only its owner; see freeSQL.
 	updateSQL = `updated AS (
 		UPDATE cart c SET version = w.version, status = w.status, updated_at = now(),
 			user_id = CASE WHEN c.status <> 1 AND w.status = 1 AND c.user_id <= 0 THEN NULL ELSE c.user_id END,
@@ -38,15 +38,15 @@ const (
 		FROM unnest(?::bigint[], ?::bigint[], ?::bigint[], ?::smallint[]) AS w (id, was, version, status)
 		WHERE c.id = ANY (ARRAY[w.id]) AND c.version = w.was`
 
-	// deleteSQL deletes carts; their lines follow.
+	// deleteSQL deletes carts; the foreign key deletes their lines.
 	deleteSQL = `deleted AS (
 		DELETE FROM cart c
 		USING unnest(?::bigint[], ?::bigint[]) AS w (id, was)
 		WHERE c.id = ANY (ARRAY[w.id]) AND c.version = w.was AND ` + bridgeExempt
 
-	// makeSQL creates carts, which are known by the negative of their number in the batch until they have
-	// ids. An owner who has an ACTIVE cart is left out by the unique indexes. The sequence is looked up each time, which
-	// takes less than 30 µs: after a restore, or behind a pooler that has turned to another database, it is another one.
+	// makeSQL creates carts. Until a cart has an id, its ref is the negative of its number in the batch. A cart for
+	// an owner that has an ACTIVE one is left out, by the unique indexes. The sequence is looked up each time, which takes
+	// less than 30 µs: it is another one after a restore, or behind a pooler that switched to another database.
 	makeSQL = `fresh AS MATERIALIZED (
 		SELECT nextval((SELECT pg_get_serial_sequence('cart', 'id'))::regclass) AS id, -f.number AS ref, f.company_id, f.user_id, f.cookie, f.version
 		FROM unnest(?::bigint[], ?::bigint[], ?::text[], ?::bigint[])
@@ -64,8 +64,8 @@ const (
 		USING unnest(?::bigint[], ?::bigint[]) AS d (cart_id, product_id) JOIN updated ON updated.id = d.cart_id
 		WHERE i.cart_id = ANY (ARRAY[d.cart_id]) AND i.product_id = ANY (ARRAY[d.product_id]))`
 
-	// changeSQL changes lines that stay where they are. They are there: nobody changes the lines of a cart
-	// without its version. That makes it cheaper than an upsert, which looks each line up twice.
+	// changeSQL changes lines in place. They exist, since no writer changes the lines of a cart without its
+	// version. So it is cheaper than an upsert, which looks each line up twice.
 	changeSQL = `changed AS (
 		UPDATE cart_item i SET name = p.name, price = ` + price + `, quantity = p.quantity
 		FROM unnest(?::bigint[], ?::bigint[], ?::text[], ?::bigint[], ?::integer[])
@@ -73,8 +73,8 @@ const (
 		JOIN updated ON updated.id = p.cart_id
 		WHERE i.cart_id = ANY (ARRAY[p.cart_id]) AND i.product_id = ANY (ARRAY[p.product_id]))`
 
-	// appendSQL puts lines at the end, which is to give them the next ids, in this order. A product that the batch
-	// took out and added again has a line still.
+	// appendSQL puts lines at the end of their carts by giving them the next ids, in this order. A product that the
+	// batch removed and added again still has a line.
 	appendSQL = `appended AS (
 		INSERT INTO cart_item (cart_id, product_id, name, price, quantity)
 		SELECT saved.id, p.product_id, p.name, ` + price + `, p.quantity
@@ -85,12 +85,12 @@ const (
 		ON CONFLICT (cart_id, product_id) DO UPDATE
 		SET id = excluded.id, name = excluded.name, price = excluded.price, quantity = excluded.quantity)`
 
-	// price is that of a line p, which is stored in minor units; see [cart.NaN].
+	// price is the price of a line p, which comes in minor units; see [cart.NaN].
 	price = `CASE WHEN p.cents = (-1::bigint) << 63 THEN 'NaN' ELSE p.cents * 0.01 END`
 )
 
-// saveStatement returns the statement that makes the changes; where skip is set, without those of carts that somebody
-// else has locked. It answers with a row for each cart that it saved: its ref, its id, and the time.
+// saveStatement returns the statement that makes the changes. If skip is set, it leaves out carts that another
+// transaction has locked. It returns a row for each cart that it saved: its ref, its id, and the time.
 func saveStatement(set *changeSet, skip bool) statement {
 	var parts, saved []string
 	var args []any
@@ -132,7 +132,7 @@ func saveStatement(set *changeSet, skip bool) statement {
 // end ends updateSQL and deleteSQL.
 const end = " RETURNING c.id)"
 
-// rehearsal is a save of every kind that saves nothing.
+// rehearsal returns a save with every kind of change and no carts.
 func rehearsal() statement {
 	parts := []string{
 		updateSQL + end, deleteSQL + end, makeSQL,
@@ -159,7 +159,7 @@ func numbered(sql string) string {
 	}
 }
 
-// changeSet is a batch of changes, column by column as saveSQL takes them.
+// changeSet is a batch of changes, column by column as saveStatements takes them.
 type changeSet struct {
 	// Carts to update, by id.
 	ids, was, versions []int64
@@ -178,7 +178,7 @@ type changeSet struct {
 	dropCarts, dropProducts []int64
 	changed, appended       lineSet
 
-	// index tells which change each ref is about.
+	// index is the index of the change of each ref.
 	index map[int64]int
 }
 
@@ -212,7 +212,7 @@ func newChangeSet(changes []cart.Change) *changeSet {
 	return set
 }
 
-// compareKeys orders carts by id, and new ones by what the unique indexes hold of them.
+// compareKeys orders carts by id, and new ones by company and owner, the keys of the unique indexes.
 func compareKeys(a, b *cart.Cart) int {
 	ao, bo := a.Owner(), b.Owner()
 	return cmp.Or(
@@ -260,7 +260,7 @@ func (s *changeSet) add(ch *cart.Change) (ref int64) {
 	return ref
 }
 
-// freeSQL takes cookies away from carts of users, for guests who need them. The Python service stored
+// freeSQL takes cookies away from carts of users, for guests that need them. The Python service stored
 // both, and the unique index over cookies does not know that the user wins.
 // The carts are looked up first, by subqueries as in loadSQL, and changed in the order of their ids.
 const freeSQL = `
@@ -272,12 +272,12 @@ const freeSQL = `
 		AND ` + bridgeExempt
 
 // lockSQL locks carts in the order of their ids, for batches that both update carts and delete some: so
-// two batches never wait for each other in a circle.
+// two batches never deadlock.
 const lockSQL = `SELECT FROM cart WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE`
 
-// Save implements [cart.Store] in one round trip and one transaction. It waits for carts that others have locked, which
-// mostly takes moments. After lock_timeout it leaves out those that still are, in a second round trip, so that the other
-// carts do not have to wait for them as well.
+// Save implements [cart.Store] in one round trip and one transaction. It waits for carts that another transaction has
+// locked, which mostly takes moments. After lock_timeout a second round trip leaves out the carts that are still locked,
+// so that the others wait no longer.
 func (s *Store) Save(ctx context.Context, changes []cart.Change) ([]cart.Saved, error) {
 	if len(changes) == 0 {
 		return nil, nil
@@ -307,7 +307,7 @@ func (s *Store) Save(ctx context.Context, changes []cart.Change) ([]cart.Saved, 
 	return saved, nil
 }
 
-// saveStatements returns what makes the changes in one transaction; see saveStatement.
+// saveStatements returns the statements that make the changes in one transaction; see saveStatement.
 func saveStatements(set *changeSet, skip bool) (list []statement) {
 	if len(set.deletes) > 0 && len(set.ids) > 0 && !skip {
 		list = append(list, statement{lockSQL, []any{slices.Concat(set.ids, set.deletes)}})

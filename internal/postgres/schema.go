@@ -25,8 +25,8 @@ func (e *SchemaError) Error() string {
 		e.Have, e.Need)
 }
 
-// statusSQL reads which migration was applied last, and what the schema lacks of all that the statements rely on. Newer
-// versions may have more. The quotes go since quote_all_identifiers adds them.
+// statusSQL reads which migration was applied last, and what the schema lacks of what the statements rely on. A newer
+// schema may have more. Quotes are removed, since quote_all_identifiers adds them.
 const statusSQL = `
 	WITH columns (tab, col, type) AS (VALUES
 		('cart', 'id', 'bigint NOT NULL'), ('cart', 'user_id', 'bigint'), ('cart', 'company_id', 'bigint NOT NULL'),
@@ -80,7 +80,7 @@ type status struct {
 
 func (s *status) scan(rows pgx.Rows) error { return rows.Scan(&s.version, &s.faults) }
 
-// check returns an error where the service cannot use the schema: a [*SchemaError] where a migration is missing. A newer
+// check returns an error if the service cannot use the schema, a [*SchemaError] if a migration is missing. A newer
 // schema is fine: a newer version of this program may be rolled out beside this one.
 func (s *status) check() error {
 	switch {
@@ -92,7 +92,7 @@ func (s *status) check() error {
 	return nil
 }
 
-// blockersSQL name the first rows that keep a unique index from being made.
+// blockersSQL holds, by unique index, the query that names the first rows that keep it from being created.
 var blockersSQL = map[string]string{
 	"uq_cart_company_user_active": `
 		SELECT format('carts %s of company %s and user %s are all ACTIVE', array_to_string((array_agg(id ORDER BY id))[1:5], ', '), company_id, user_id)
@@ -130,9 +130,9 @@ func checkSchema(ctx context.Context, conn *pgx.Conn) error {
 		if !strings.Contains(err.Error(), name) {
 			continue
 		}
-		err = fmt.Errorf("%w; drop what is called %s, and create it with CREATE UNIQUE INDEX CONCURRENTLY", err, name)
+		err = fmt.Errorf("%w; drop any index called %s, and create it with CREATE UNIQUE INDEX CONCURRENTLY", err, name)
 		var rows string
-		// A search that fails, as where a column is missing, must not hide what is known.
+		// A search that fails, such as for a missing column, must not hide the error at hand.
 		if conn.QueryRow(ctx, blockersSQL[name]).Scan(&rows) == nil {
 			err = fmt.Errorf("%w, once no rows stand in the way: %s", err, rows)
 		}
@@ -140,7 +140,7 @@ func checkSchema(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
-// checkEncoding returns an error for a database that cannot hold all that clients send, or that does not check it.
+// checkEncoding returns an error for a database that cannot store all text that clients send, or does not validate it.
 func checkEncoding(conn *pgx.Conn) error {
 	if have := conn.PgConn().ParameterStatus("server_encoding"); have != "UTF8" {
 		return fmt.Errorf("the database has the encoding %s and must have UTF8: create another one with ENCODING 'UTF8', and move the tables there with pg_dump and pg_restore", have)

@@ -71,8 +71,8 @@ func TestSchemaIsChecked(t *testing.T) {
 	}
 }
 
-// TestEqualSchemaIsServed checks that the rule counts and not the name: an index may be called otherwise, be stored
-// otherwise, and have others beside it.
+// TestEqualSchemaIsServed checks that the rule counts and not the name: an index may have another name and other
+// storage, and there may be more indexes.
 func TestEqualSchemaIsServed(t *testing.T) {
 	t.Parallel()
 	url := newDatabase(t)

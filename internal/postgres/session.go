@@ -12,24 +12,25 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// textSettings are how the server and pgx write text to each other. A pooler knows them too.
+// textSettings decide how the server and pgx exchange text. Poolers know them too.
 var textSettings = map[string]string{
 	"client_encoding":             "UTF8",
 	"datestyle":                   "ISO, MDY",
 	"standard_conforming_strings": "on",
 }
 
-// isolation is that of all transactions. Unlike the other settings it can only be set before the first query.
+// isolation sets the level of all transactions. Unlike the others, it can only be set before a transaction's first query.
 const isolation = "default_transaction_isolation"
 
 type setting struct{ name, value string }
 
-// settings are what the statements rely on, whatever the database or the role has instead. What an operator decides
-// stays as it is: search_path, synchronous_commit, default_transaction_read_only, and the other timeouts.
+// settings are the settings that the statements rely on. They override those of the database and of the role. The
+// operator's decisions stay: search_path, synchronous_commit, default_transaction_read_only, and the other timeouts.
 //
-// The plans do not depend on the parameters, and making one takes longer than running it; so they are made once, maybe
-// while the tables are empty. Then reading a whole table looks cheap, and a plan that does so would stay when the table
-// has grown. A nested loop looks rows up by their indexes, at any size, and locks them in the order of the batch.
+// The plans do not depend on the parameters, and making a plan takes longer than running it. So plans are made once,
+// maybe while the tables are empty. Then reading a whole table looks cheap, and a plan that does so would stay in use
+// after the table has grown. A nested loop looks rows up by their indexes, at any size, and locks them in the order of
+// the batch.
 var settings = []setting{
 	{"array_nulls", "on"}, // where pgx writes arrays as text
 	{isolation, "read committed"},
@@ -38,12 +39,12 @@ var settings = []setting{
 	{"enable_nestloop", "on"},
 	{"enable_seqscan", "off"},
 	{"jit", "off"},
-	// How long a batch waits for a cart that somebody keeps locked; see Save.
+	// How long a batch waits for a cart that another transaction has locked; see Save.
 	{"lock_timeout", "100ms"},
 	{"plan_cache_mode", "force_generic_plan"},
 }
 
-// poolConfig returns how the store connects to the database that url names.
+// poolConfig returns the configuration of a pool for the database that url names.
 func poolConfig(url string, conns int) (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -61,7 +62,7 @@ func poolConfig(url string, conns int) (*pgxpool.Config, error) {
 	}
 	maps.DeleteFunc(params, func(name, _ string) bool { return isOwn(name) })
 	maps.Copy(params, textSettings)
-	// The other modes of pgx are for poolers that know no other settings, and refuse a connection that names them.
+	// The other modes of pgx are for poolers that know no settings but textSettings, and refuse a connection with more.
 	if cfg.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
 		for _, s := range settings {
 			params[s.name] = s.value
@@ -70,7 +71,7 @@ func poolConfig(url string, conns int) (*pgxpool.Config, error) {
 	return cfg, nil
 }
 
-// isOwn reports whether the store decides about the setting, whatever the URL says.
+// isOwn reports whether the store sets the setting itself, whatever the URL says.
 func isOwn(name string) bool {
 	name = strings.ToLower(name)
 	_, text := textSettings[name]
@@ -78,18 +79,18 @@ func isOwn(name string) bool {
 }
 
 const (
-	// pingAfter is how long a connection may have been idle before it is asked whether it still works.
+	// pingAfter is how long a connection may be idle before its next use begins with a ping.
 	pingAfter = time.Second
-	// pingTimeout is how long its answer may take.
+	// pingTimeout is how long that ping may take.
 	pingTimeout = 2 * time.Second
-	// usedKey is under which a connection keeps when it was last used.
+	// usedKey is the key for the time at which a connection was last used.
 	usedKey = "sellio-cart.used"
-	// prefixKey is under which a connection keeps the statements that set, for a transaction, what the session lacks.
+	// prefixKey is the key for the statements that set, for a transaction, the settings that the session lacks.
 	prefixKey = "sellio-cart.prefix"
 )
 
-// inspect refuses a database of another encoding, and finds out which settings a new session lacks, since they were not
-// asked for or a pooler has ignored them. Each transaction on it then begins with them.
+// inspect refuses a database whose encoding is not UTF8, and finds out which settings a new session lacks, because the
+// store did not ask for them or a pooler ignored them. Each transaction on the session then begins by setting them.
 func inspect(ctx context.Context, conn *pgx.Conn) error {
 	if err := checkEncoding(conn); err != nil {
 		return err
@@ -112,7 +113,7 @@ func inspect(ctx context.Context, conn *pgx.Conn) error {
 		switch {
 		case have[i] == s.value:
 		case s.name == isolation:
-			// This one is always of one transaction, and a query, which set_config is, would come too late for it.
+			// Setting this one lasts for one transaction. set_config would come too late, since it runs in a query.
 			first = append(first, statement{sql: "SET transaction_isolation = '" + s.value + "'"})
 		default:
 			local = append(local, fmt.Sprintf("set_config('%s', '%s', true)", s.name, s.value))
@@ -133,7 +134,7 @@ func prefix(conn *pgxpool.Conn) []statement {
 
 // acquire returns a connection, which release takes back. Its errors are [*acquireError], and [*deadError] for a
 // connection that no longer works. The pool could check that too, but it would go on to the next idle connection, which
-// is silent for the same reason.
+// is probably dead for the same reason.
 func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
@@ -150,8 +151,9 @@ func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	return conn, nil
 }
 
-// release gives a connection back. One that pgx has given up, as when a statement took too long, would keep its place in
-// the pool until the server has closed it too, for up to 15 s where the network is silent. It is left to end by itself.
+// release returns a connection to the pool. One that pgx has closed, such as after a statement took too long, would keep
+// its place in the pool until the server has closed it too, for up to 15 s on a silent network. It leaves the pool at
+// once, and ends by itself.
 func release(conn *pgxpool.Conn) {
 	if conn.Conn().IsClosed() {
 		conn.Hijack()
@@ -161,12 +163,12 @@ func release(conn *pgxpool.Conn) {
 	conn.Release()
 }
 
-// renewAfter is for how long new connections are trusted: while a database is read-only, a write must not cost the reads
-// their connections.
+// renewAfter is how long new connections are kept at least: while a database is read-only, writes must not keep taking
+// the connections of reads away.
 const renewAfter = time.Second
 
-// renew drops the idle connections once one has turned out to be read-only, for the others probably are too, and new ones
-// may lead to a server that is not.
+// renew drops the idle connections after one turned out to be read-only: the others probably are too, and new ones may
+// reach a server that is not.
 func (s *Store) renew() {
 	now := time.Now().UnixNano()
 	if last := s.renewed.Load(); now-last > int64(renewAfter) && s.renewed.CompareAndSwap(last, now) {

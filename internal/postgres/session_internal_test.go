@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestPgBouncerIsToldOfEverySetting compares the list for PgBouncer in the documentation with what connections ask for.
+// TestPgBouncerIsToldOfEverySetting compares the list for PgBouncer in the documentation with the settings.
 func TestPgBouncerIsToldOfEverySetting(t *testing.T) {
 	t.Parallel()
 	doc, err := os.ReadFile("../../docs/operations.md")

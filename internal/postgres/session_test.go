@@ -13,7 +13,7 @@ import (
 	storetest "github.com/sellio/sellio-cart/internal/test/store"
 )
 
-// oddSettings are what a database or a role may have, and what none of it may change anything of.
+// oddSettings are settings that a database or a role may have, and that must make no difference.
 var oddSettings = []string{
 	"client_encoding = 'LATIN1'", "datestyle = 'SQL, DMY'", "intervalstyle = 'iso_8601'", "timezone = 'Asia/Kolkata'",
 	"standard_conforming_strings = off", "bytea_output = 'escape'", "extra_float_digits = -15", "lc_monetary = 'C'",
@@ -23,7 +23,7 @@ var oddSettings = []string{
 	"lock_timeout = '10min'",
 }
 
-// newOddDatabase returns the URL of an empty, migrated database with settings that nobody would expect.
+// newOddDatabase returns the URL of an empty, migrated database with the oddSettings.
 func newOddDatabase(t testing.TB) string {
 	t.Helper()
 	url := newDatabase(t)
@@ -31,7 +31,7 @@ func newOddDatabase(t testing.TB) string {
 	return url
 }
 
-// set gives the database settings.
+// set changes settings of the database.
 func set(t testing.TB, url string, settings ...string) {
 	t.Helper()
 	for _, s := range settings {
@@ -39,8 +39,8 @@ func set(t testing.TB, url string, settings ...string) {
 	}
 }
 
-// TestOddSettings runs the suites on databases with odd settings: as PostgreSQL is used, and with the option that poolers
-// need, by which more is written as text.
+// TestOddSettings runs the suites on databases with odd settings: on plain connections, and with the option that
+// poolers need, which sends more values as text.
 func TestOddSettings(t *testing.T) {
 	t.Parallel()
 	odd := func(option string) func(testing.TB) string {
@@ -62,12 +62,12 @@ func TestOddSettings(t *testing.T) {
 	})
 }
 
-// settingsSQL are those that the statements rely on.
+// settingsSQL shows settings that the statements rely on.
 const settingsSQL = `SELECT concat_ws(' ', current_setting('transaction_isolation'), current_setting('enable_seqscan'),
 	current_setting('enable_nestloop'), current_setting('enable_mergejoin'),
 	current_setting('jit'), current_setting('lock_timeout'), current_setting('plan_cache_mode'))`
 
-// TestSettingsAreInForce has the database tell under which settings it runs a save: on a plain connection, behind a
+// TestSettingsAreInForce has the database record the settings under which it runs a save: on a plain connection, behind a
 // pooler that takes no settings, and behind one that ignores them.
 func TestSettingsAreInForce(t *testing.T) {
 	t.Parallel()
@@ -125,8 +125,8 @@ func TestOperatorsSettingsStay(t *testing.T) {
 	}
 }
 
-// TestOtherEncodingsAreRefused checks that carts are kept in UTF8 only: elsewhere a name is not stored as it came, and
-// what others store does not come out as text.
+// TestOtherEncodingsAreRefused checks that carts are kept in UTF8 only: other encodings do not store every name as
+// it came, nor return text from other clients as UTF-8.
 func TestOtherEncodingsAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, encoding := range []string{"LATIN1", "SQL_ASCII"} {

@@ -1,5 +1,5 @@
 // Package postgres keeps carts in PostgreSQL 14 or newer. The tables are those of the Python service,
-// with a few columns and indexes more.
+// plus a few columns and indexes.
 package postgres
 
 import (
@@ -17,17 +17,17 @@ import (
 // Store is a [cart.Store] on PostgreSQL.
 type Store struct {
 	pool    *pgxpool.Pool
-	renewed atomic.Int64 // when renew last did so, in nanoseconds since 1970
+	renewed atomic.Int64 // when renew last reset the pool, in nanoseconds since 1970
 }
 
 var _ cart.Store = (*Store)(nil)
 
-// Open connects to the database that url names, with at most conns connections. The options may add to
-// how the pool is made. An error is [*SchemaError] where the schema is older than this program needs.
+// Open connects to the database that url names, with at most conns connections. Options may add to
+// the configuration of the pool. The error is a [*SchemaError] if the schema is older than this program needs.
 //
-// Behind PgBouncer in transaction mode add default_query_exec_mode=exec to the url. Where PgBouncer 1.21 or newer has
-// max_prepared_statements, it does as well to name the settings of this package's sessions in its
-// ignore_startup_parameters. Either way the settings are then made by each transaction.
+// Behind PgBouncer in transaction mode, add default_query_exec_mode=exec to the url. With PgBouncer 1.21 or newer and
+// max_prepared_statements, listing the settings of this package in its ignore_startup_parameters works as well. Either
+// way each transaction then begins with the settings that its session lacks.
 func Open(ctx context.Context, url string, conns int, options ...func(*pgxpool.Config)) (*Store, error) {
 	cfg, err := poolConfig(url, conns)
 	if err != nil {
@@ -50,9 +50,9 @@ func Open(ctx context.Context, url string, conns int, options ...func(*pgxpool.C
 // Stat returns the state of the pool of connections.
 func (s *Store) Stat() *pgxpool.Stat { return s.pool.Stat() }
 
-// Ping implements [cart.Store]. It asks whether one can read and write: it runs the statements of a load and of a save
-// with nothing in them. So it hears of rights and tables that are gone, and finds its way from a database that has become
-// read-only to one that is not. A schema that the service cannot use is as good as none.
+// Ping implements [cart.Store]. It checks that carts can be read and written: it runs the statements of a load and of a
+// save, without any carts. So it notices rights and tables that are gone, and moves on from a server that has become
+// read-only to one that is not. It fails for a schema that the service cannot use.
 func (s *Store) Ping(ctx context.Context) error {
 	var have status
 	err := s.query(ctx, false, have.scan, statement{loadSQL, make([]any, 5)}, rehearsal(), statement{sql: statusSQL})
@@ -71,8 +71,8 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// maxTries is how often a statement is sent when connections turn out to be dead before it had any
-// effect: as when the server was restarted, which leaves dead ones in the pool.
+// maxTries bounds how often a statement is sent when connections break before it has any effect, such as
+// after a restart of the server, which leaves dead connections in the pool.
 const maxTries = 3
 
 // statement is SQL with its parameters.
@@ -93,12 +93,12 @@ func (s *Store) query(ctx context.Context, write bool, scan func(pgx.Rows) error
 		again := try < maxTries
 		switch {
 		case broken(err):
-			// Where one connection is dead, or silent, or knows another schema, the others probably are too.
+			// If one connection is dead or silent, or knows an older schema, the others probably are or do too.
 			s.pool.Reset()
 		case sqlState(err) == readOnlyTransaction:
 			s.renew()
 		default:
-			// A read waits only for changes of the schema, which begin again and again until the tables are theirs.
+			// A read waits only for schema changes, which try again until they get the tables.
 			again = !write && contended(err)
 		}
 		if !again || ctx.Err() != nil || write && !harmless(err) {
@@ -138,7 +138,7 @@ func send(ctx context.Context, conn *pgxpool.Conn, scan func(pgx.Rows) error, st
 	}
 	rows, err := results.Query()
 	err = scanAll(rows, err, scan)
-	// Only Close has heard of COMMIT.
+	// Only Close reports the outcome of COMMIT.
 	return errors.Join(err, results.Close())
 }
 

@@ -25,7 +25,7 @@ func TestCommandsThroughGroupCommit(t *testing.T) {
 	}))
 }
 
-// suiteDatabase returns a maker of databases on which the suites open what wrap makes of a store.
+// suiteDatabase returns a function that creates databases, on which the suites open stores wrapped by wrap.
 func suiteDatabase[T any](newDatabase func(testing.TB) string, wrap func(testing.TB, *postgres.Store) T) func(testing.TB) storetest.Database[T] {
 	return func(t testing.TB) storetest.Database[T] {
 		url := newDatabase(t)
@@ -43,7 +43,7 @@ func withOption(url, option string) string {
 	return url + "&" + option
 }
 
-// insert writes a cart past all rules.
+// insert writes a cart without checking the rules.
 func insert(t testing.TB, url string, c cart.Cart) (id int64) {
 	t.Helper()
 	conn, err := pgx.Connect(context.Background(), url)
