@@ -56,12 +56,12 @@ var operations = []struct {
 	{
 		name: "addItem", method: "POST", path: "/api/v1/cart/add-item", body: addJSON, status: 201,
 		asks:  cart.AddItem{CompanyID: 7, Owner: cart.User(42), Item: tea},
-		fails: []cart.Code{cart.CodeNotActive, cart.CodeConflict, cart.CodeForbidden},
+		fails: []cart.Code{cart.CodeNotActive, cart.CodeFull, cart.CodeConflict, cart.CodeForbidden},
 	},
 	{
 		name: "putItem", method: "POST", path: "/api/v1/cart/9/item", body: itemJSON, status: 200,
 		asks:  cart.PutItem{CartID: 9, Item: tea},
-		fails: []cart.Code{cart.CodeNotFound, cart.CodeNotActive, cart.CodeConflict},
+		fails: []cart.Code{cart.CodeNotFound, cart.CodeNotActive, cart.CodeFull, cart.CodeConflict},
 	},
 	{
 		name: "setQuantity", method: "PUT", path: "/api/v1/cart/9/item/1001/quantity", body: `{"quantity":-5}`, status: 200,
@@ -76,7 +76,7 @@ var operations = []struct {
 	{
 		name: "setStatus", method: "PUT", path: "/api/v1/cart/9/status", body: `{"status":2}`, status: 200,
 		asks:  cart.SetStatus{CartID: 9, Status: cart.Locked},
-		fails: []cart.Code{cart.CodeNotFound, cart.CodeNotAllowed, cart.CodeConflict},
+		fails: []cart.Code{cart.CodeNotFound, cart.CodeNotAllowed, cart.CodeUnpriced, cart.CodeConflict},
 	},
 }
 
@@ -126,7 +126,7 @@ func TestOperations(t *testing.T) {
 func TestFailures(t *testing.T) {
 	status := map[cart.Code]int{
 		cart.CodeInvalid: 422, cart.CodeNotFound: 404, cart.CodeNotAllowed: 400, cart.CodeNotActive: 409,
-		cart.CodeConflict: 409, cart.CodeOverloaded: 503, cart.CodeUnavailable: 503, cart.CodeOutcomeUnknown: 503,
+		cart.CodeFull: 409, cart.CodeUnpriced: 409, cart.CodeConflict: 409, cart.CodeOverloaded: 503, cart.CodeUnavailable: 503, cart.CodeOutcomeUnknown: 503,
 		cart.CodeUnauthenticated: 401, cart.CodeForbidden: 403,
 	}
 	everywhere := []cart.Code{

@@ -33,6 +33,8 @@ func TestStatusCodes(t *testing.T) {
 		"no cart":      {cart.ErrNotFound, codes.NotFound, false},
 		"not allowed":  {&cart.Error{Code: cart.CodeNotAllowed, Detail: "No."}, codes.FailedPrecondition, false},
 		"not active":   {&cart.Error{Code: cart.CodeNotActive, Detail: "No."}, codes.FailedPrecondition, false},
+		"full":         {&cart.Error{Code: cart.CodeFull, Detail: "No."}, codes.FailedPrecondition, false},
+		"unpriced":     {&cart.Error{Code: cart.CodeUnpriced, Detail: "No."}, codes.FailedPrecondition, false},
 		"conflict":     {cart.ErrConflict, codes.Aborted, false},
 		"overloaded":   {cart.ErrOverloaded, codes.ResourceExhausted, true},
 		"rate limited": {cart.RateLimited(time.Millisecond), codes.ResourceExhausted, true},
