@@ -77,7 +77,7 @@ func TestStatusCodes(t *testing.T) {
 	}
 }
 
-// TestEndedRequests is about errors that come of the caller's own context.
+// TestEndedRequests checks the statuses of failed requests whose own context has ended.
 func TestEndedRequests(t *testing.T) {
 	s, _ := serve(t, failing(nil), Options{})
 	cancelled, cancel := context.WithCancel(t.Context())
@@ -107,7 +107,7 @@ func TestEndedRequests(t *testing.T) {
 	}
 }
 
-// TestInternal checks that the log holds the cause under the id that the client is told.
+// TestInternal checks that the log has the cause under the id that the client gets.
 func TestInternal(t *testing.T) {
 	panics := &fake{answer: func(context.Context) ([]*cart.Cart, error) { panic(secret) }}
 	for name, f := range map[string]*fake{"error": failing(errors.New(secret)), "panic": panics} {
