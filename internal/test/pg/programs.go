@@ -42,10 +42,8 @@ var programs = []string{"initdb", "pg_ctl", "postgres"}
 // patterns.
 func findPrograms(ctx context.Context, places []string) (string, error) {
 	if dir := os.Getenv(binEnv); dir != "" {
-		for _, name := range programs {
-			if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-				return "", fmt.Errorf("%s lacks a program of PostgreSQL: %w", binEnv, err)
-			}
+		if err := checkPrograms(dir); err != nil {
+			return "", fmt.Errorf("%s lacks a program of PostgreSQL: %w", binEnv, err)
 		}
 		return dir, nil
 	}
@@ -65,20 +63,20 @@ func findPrograms(ctx context.Context, places []string) (string, error) {
 		slices.Reverse(found) // Glob sorts; the newest comes first
 		dirs = append(dirs, found...)
 	}
-	if i := slices.IndexFunc(dirs, hasPrograms); i >= 0 {
+	if i := slices.IndexFunc(dirs, func(dir string) bool { return checkPrograms(dir) == nil }); i >= 0 {
 		return dirs[i], nil
 	}
 	return "", errNoPrograms
 }
 
-// hasPrograms reports whether dir has the server's programs. A client package has only pg_config.
-func hasPrograms(dir string) bool {
+// checkPrograms returns an error if dir lacks one of the server's programs. A client package has only pg_config.
+func checkPrograms(dir string) error {
 	for _, name := range programs {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-			return false
+			return err
 		}
 	}
-	return true
+	return nil
 }
 
 // unprivileged returns the attributes for PostgreSQL's programs: a session of their own, which Ctrl-C does not reach,
