@@ -79,6 +79,6 @@ func TestUntakenListsAreBounded(t *testing.T) {
 		})
 	}
 	if held := s.unsent.bytes.Load(); held > 16<<20 {
-		t.Errorf("%d bytes are counted that nobody holds", held)
+		t.Errorf("%d bytes are still counted after their lists were dropped", held)
 	}
 }
