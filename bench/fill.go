@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"path/filepath"
 
-	_ "modernc.org/sqlite" // the driver that the service has
+	_ "modernc.org/sqlite" // the service's driver
 )
 
 // fillPostgres makes a database with carts 1 to carts, of users with the same numbers at company 1, and products 1 to

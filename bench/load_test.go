@@ -42,8 +42,8 @@ func TestOpenLoopKeepsTheSchedule(t *testing.T) {
 	}
 }
 
-// TestOpenLoopCountsWaiting has one connection to a server that takes four times as long as there is between two
-// requests: each waits longer than the one before.
+// TestOpenLoopCountsWaiting has one connection to a server that takes four times the interval between two requests, so
+// each request waits longer than the one before.
 func TestOpenLoopCountsWaiting(t *testing.T) {
 	t.Parallel()
 	const takes = 8 * time.Millisecond
@@ -85,12 +85,12 @@ func TestOpenLoopCountsRefusals(t *testing.T) {
 		url: server.URL, request: getByID(10), rate: 1000, duration: time.Second / 10, connections: 2, refused: refused.add,
 	}
 	sample, err := o.run(t.Context())
-	if err != nil || sample.Requests != 50 || len(refused.took) != 51 { // with the two that connect
+	if err != nil || sample.Requests != 50 || len(refused.took) != 51 { // including the two that connect
 		t.Errorf("%d served and %d refused, %v", sample.Requests, len(refused.took), err)
 	}
 }
 
-// TestOpenLoopWantsRetryAfter has a service that refuses and does not say for how long.
+// TestOpenLoopWantsRetryAfter has a service that refuses requests without Retry-After.
 func TestOpenLoopWantsRetryAfter(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -120,12 +120,12 @@ func TestTogetherStopsAtTheFirstError(t *testing.T) {
 	}
 }
 
-// shop is a server that knows carts as far as checkoutLoad does.
+// shop is a server with the operations on carts that checkoutLoad uses.
 type shop struct {
 	t      *testing.T
 	mu     sync.Mutex
 	owners map[int64]bool
-	steps  []int // by cart, what was done to it
+	steps  []int // requests served, by cart
 	fail   string
 }
 
@@ -169,7 +169,7 @@ func TestCheckoutLoad(t *testing.T) {
 	shop := &shop{t: t, owners: map[int64]bool{}, fail: "nothing"}
 	server := httptest.NewServer(shop)
 	defer server.Close()
-	for range 2 { // the second run meets what the first left behind
+	for range 2 { // the second run meets the carts of the first
 		before := len(shop.steps)
 		sample, err := checkoutLoad{url: server.URL, clients: 4, duration: 50 * time.Millisecond}.run(t.Context())
 		if err != nil {

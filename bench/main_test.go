@@ -108,7 +108,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// repository makes one with a commit on a branch that is not checked out.
+// repository makes a Git repository with a commit on a branch that is not checked out.
 func repository(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()

@@ -21,7 +21,7 @@ func startPostgres(ctx context.Context) (postgres, error) {
 	return postgres{c}, err
 }
 
-// url of a database.
+// url returns the URL of a database.
 func (p postgres) url(database string) string {
 	u := p.URL()
 	u.Path = "/" + database

@@ -169,7 +169,7 @@ func startTimes(ctx context.Context, binary, dir, url string, times int) ([]floa
 	return all, nil
 }
 
-// check reads a cart and looks at the answer, which wrk does not do.
+// check reads a cart and checks the answer, since wrk does not.
 func (s *service) check(ctx context.Context, lines int) error {
 	body, err := fetch(ctx, s.rest+"/api/v1/cart/1")
 	if err != nil {

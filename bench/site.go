@@ -78,7 +78,7 @@ func (b *bench) baseline(s *site, load string, clients int) step {
 	return step{s.key(load, clients, 0), run}
 }
 
-// rest is a step of wrk, on the first carts, as many as hot says, or on all if hot is 0.
+// rest is a step of wrk on the first hot carts, or on all carts if hot is 0.
 func (b *bench) rest(s *site, load string, connections, hot int) step {
 	carts := s.carts
 	if hot > 0 {

@@ -70,7 +70,7 @@ func serveStatic(args []string, stdin io.Reader, stdout io.Writer) error {
 	return err
 }
 
-// static knows one cart.
+// static answers every read with the same cart.
 type static struct {
 	cart.Service
 	cart *cart.Cart

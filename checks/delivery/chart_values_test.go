@@ -67,7 +67,7 @@ func (s schema) missing(defs map[string]schema, vals map[string]any, prefix stri
 	return paths
 }
 
-// TestChartTestsSetEverything makes every new value part of the tests, which render everything.yaml and check it.
+// TestChartTestsSetEverything checks that everything.yaml sets every value, so that the tests cover each new one.
 func TestChartTestsSetEverything(t *testing.T) {
 	t.Parallel()
 	s := valuesSchema(t)

@@ -18,7 +18,7 @@ import (
 
 const workflows = ".github/workflows/"
 
-// workflow is all that a workflow may say.
+// workflow has the only fields that a workflow may use.
 type workflow struct {
 	Name        string
 	On          map[string]any
@@ -28,7 +28,7 @@ type workflow struct {
 }
 
 type job struct {
-	Uses           string // another workflow, instead of all below
+	Uses           string // another workflow, in place of the fields below
 	Needs          string
 	RunsOn         string `yaml:"runs-on"`
 	TimeoutMinutes int    `yaml:"timeout-minutes"`
@@ -107,7 +107,7 @@ func TestWorkflowSteps(t *testing.T) {
 	})
 }
 
-// The workflow runs all of make check, with lint in a job of its own, which is the first to fail.
+// The workflow runs all of make check. Lint has a job of its own, so that it fails first.
 func TestWorkflowRunsMakeCheck(t *testing.T) {
 	t.Parallel()
 	w := readWorkflow(t, "ci.yml")
@@ -135,7 +135,7 @@ func TestWorkflowRunsMakeCheck(t *testing.T) {
 	}
 }
 
-// The workflow tests on the versions that make test-postgres does, to the end also when one fails.
+// The workflow tests on the versions of make test-postgres, and on all of them even if one fails.
 func TestWorkflowRunsOnEachPostgreSQL(t *testing.T) {
 	t.Parallel()
 	job := readWorkflow(t, "ci.yml").Jobs["postgres"]
@@ -200,7 +200,7 @@ func TestWorkflowPinsActions(t *testing.T) {
 	})
 }
 
-// A release is checked, for both platforms, with SBOM and provenance, and signed by its digest.
+// A release is checked first, built for both platforms with SBOM and provenance, and signed by its digest.
 func TestRelease(t *testing.T) {
 	t.Parallel()
 	w := readWorkflow(t, "release.yml")
@@ -227,7 +227,7 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// setup-go lets no module download a newer Go than the one it installed.
+// With setup-go, a module cannot download a newer Go than the installed one, so the installed one must do for all modules.
 func TestWorkflowHasTheNewestGo(t *testing.T) {
 	t.Parallel()
 	for name, job := range readWorkflow(t, "ci.yml").Jobs {

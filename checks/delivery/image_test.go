@@ -22,7 +22,7 @@ import (
 
 const program = "/usr/local/bin/sellio-cart"
 
-// offline answers for the registries: every base image is an empty one.
+// offline stands in for the registries: every base image is empty.
 type offline struct{}
 
 func (offline) ResolveImageConfig(_ context.Context, ref string, _ sourceresolver.Opt) (string, digest.Digest, []byte, error) {

@@ -22,7 +22,8 @@ $$;
 -- Only a member of a role, or a superuser, can give tables to it.
 GRANT sellio_cart_owner TO CURRENT_USER;
 
--- Before PostgreSQL 15 every role may create tables here.
+-- Before PostgreSQL 15 every role may create tables here, and only the owner of the schema, a superuser unless that was
+-- changed, can revoke it.
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO sellio_cart_owner;
 GRANT USAGE ON SCHEMA public TO sellio_cart_service;

@@ -70,6 +70,10 @@ func TestRoles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Before PostgreSQL 15 it belongs to a superuser, and not to the owner of the database.
+	if err := execute(t, as(t, server, "root", "fresh"), "ALTER SCHEMA public OWNER TO admin"); err != nil {
+		t.Fatal(err)
+	}
 	if err := execute(t, as(t, server, "root", "adopted"), file(t, "internal/postgres/testdata/legacy.sql")); err != nil {
 		t.Fatal(err)
 	}

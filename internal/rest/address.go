@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// clientAddress returns the address that a request comes from: the peer's or, where that is a trusted proxy, what it
-// says in X-Forwarded-For. Each proxy adds the address that it sees at the end, so the last one that is no proxy
-// is the client's; what stands before it the client may have made up.
+// clientAddress returns the client's address: the peer's or, if the peer is a trusted proxy, one from X-Forwarded-For.
+// Each proxy appends the address of its own peer, so the client's is the last one that is not a trusted proxy's.
+// The client may have made up the addresses before it.
 func clientAddress(r *http.Request, proxies []netip.Prefix) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -30,7 +30,7 @@ func clientAddress(r *http.Request, proxies []netip.Prefix) netip.Addr {
 	return address
 }
 
-// parseForwarded reads an address, which some proxies give with a port.
+// parseForwarded parses an address. Some proxies add a port.
 func parseForwarded(text string) (netip.Addr, error) {
 	text = strings.TrimSpace(text)
 	if withPort, err := netip.ParseAddrPort(text); err == nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/rest/oas"
 )
 
-// one turns a cart into an answer; many does so with several. Both hand errors on.
+// one converts a cart to an answer, and many a list of carts. Both pass errors through.
 func one(c *cart.Cart, err error) (*oas.Cart, error) {
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func fill(answer *oas.Cart, c *cart.Cart) {
 func items(lines []cart.Item) []oas.Item {
 	answer := make([]oas.Item, len(lines))
 	const digits = len("99999999.99")
-	// One block of memory holds the prices of all lines.
+	// The prices of all lines share one allocation.
 	var prices strings.Builder
 	prices.Grow(digits * len(lines))
 	var buf [24]byte

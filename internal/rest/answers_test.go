@@ -13,7 +13,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/rest"
 )
 
-// Bodies that are right.
+// Valid bodies.
 const (
 	itemJSON = `{"product_id":1001,"name":"Green tea","price":"4.9","quantity":2}`
 	addJSON  = `{"company_id":7,"user_id":42,"product_id":1001,"name":"Green tea","price":"4.9","quantity":2}`
@@ -21,8 +21,8 @@ const (
 
 var tea = cart.Item{ProductID: 1001, Name: "Green tea", Price: 4_90, Quantity: 2}
 
-// operations are all operations on carts: a request each, what it asks for, and the failures that can
-// come of it besides those that every one can have.
+// operations are all operations on carts: a request, what it asks of the service, and the errors that it can
+// get besides those that every operation can.
 var operations = []struct {
 	name, method, path, body string
 	status                   int
@@ -56,12 +56,12 @@ var operations = []struct {
 	{
 		name: "addItem", method: "POST", path: "/api/v1/cart/add-item", body: addJSON, status: 201,
 		asks:  cart.AddItem{CompanyID: 7, Owner: cart.User(42), Item: tea},
-		fails: []cart.Code{cart.CodeNotActive, cart.CodeConflict, cart.CodeForbidden},
+		fails: []cart.Code{cart.CodeNotActive, cart.CodeFull, cart.CodeConflict, cart.CodeForbidden},
 	},
 	{
 		name: "putItem", method: "POST", path: "/api/v1/cart/9/item", body: itemJSON, status: 200,
 		asks:  cart.PutItem{CartID: 9, Item: tea},
-		fails: []cart.Code{cart.CodeNotFound, cart.CodeNotActive, cart.CodeConflict},
+		fails: []cart.Code{cart.CodeNotFound, cart.CodeNotActive, cart.CodeFull, cart.CodeConflict},
 	},
 	{
 		name: "setQuantity", method: "PUT", path: "/api/v1/cart/9/item/1001/quantity", body: `{"quantity":-5}`, status: 200,
@@ -76,7 +76,7 @@ var operations = []struct {
 	{
 		name: "setStatus", method: "PUT", path: "/api/v1/cart/9/status", body: `{"status":2}`, status: 200,
 		asks:  cart.SetStatus{CartID: 9, Status: cart.Locked},
-		fails: []cart.Code{cart.CodeNotFound, cart.CodeNotAllowed, cart.CodeConflict},
+		fails: []cart.Code{cart.CodeNotFound, cart.CodeNotAllowed, cart.CodeUnpriced, cart.CodeConflict},
 	},
 }
 
@@ -126,7 +126,8 @@ func TestOperations(t *testing.T) {
 func TestFailures(t *testing.T) {
 	status := map[cart.Code]int{
 		cart.CodeInvalid: 422, cart.CodeNotFound: 404, cart.CodeNotAllowed: 400, cart.CodeNotActive: 409,
-		cart.CodeConflict: 409, cart.CodeOverloaded: 503, cart.CodeUnavailable: 503, cart.CodeOutcomeUnknown: 503,
+		cart.CodeFull: 409, cart.CodeUnpriced: 409, cart.CodeConflict: 409,
+		cart.CodeOverloaded: 503, cart.CodeUnavailable: 503, cart.CodeOutcomeUnknown: 503,
 		cart.CodeUnauthenticated: 401, cart.CodeForbidden: 403,
 	}
 	everywhere := []cart.Code{
@@ -147,7 +148,7 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// Carts of the Python service hold what today's rules refuse.
+// Carts of the Python service may have values that today's rules refuse; they are shown as they are.
 func TestOldCarts(t *testing.T) {
 	cookie := ""
 	for name, test := range map[string]struct {

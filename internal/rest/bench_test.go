@@ -9,7 +9,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// sink is an answer that nobody reads.
+// sink discards the answer, but keeps its status.
 type sink struct {
 	header http.Header
 	status int

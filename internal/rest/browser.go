@@ -6,10 +6,10 @@ import (
 	"github.com/rs/cors"
 )
 
-// preflightAge is how long browsers remember what they may send, in seconds. None remembers it for longer.
+// preflightAge is how long browsers may cache a preflight answer, in seconds. Chromium caches it for no longer.
 const preflightAge = 2 * 60 * 60
 
-// forBrowsers returns the handler that tells browsers which other sites may call it, and refuses the others.
+// forBrowsers returns s or, if other origins may call it, a handler around s that tells browsers so.
 func (s *server) forBrowsers() http.Handler {
 	if len(s.Origins) == 0 {
 		return s
@@ -22,7 +22,7 @@ func (s *server) forBrowsers() http.Handler {
 	return cors.New(cors.Options{
 		AllowedOrigins: s.Origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete},
-		// Any: which headers a page adds is up to the libraries for tracing and the like that it uses.
+		// Any: a page's libraries, such as those for tracing, add headers of their own.
 		AllowedHeaders:   []string{"*"},
 		ExposedHeaders:   []string{"Retry-After", "X-Request-Id"},
 		AllowCredentials: true,
@@ -30,8 +30,8 @@ func (s *server) forBrowsers() http.Handler {
 	}).Handler(s)
 }
 
-// checkSite refuses what a browser sends for a page of another origin, unless that is allowed or changes nothing.
-// Only browsers say where a request comes from.
+// checkSite refuses a browser's request from a page of another origin, unless the origin is allowed or the method is
+// safe. Only browsers send Sec-Fetch-Site.
 func (s *server) checkSite(r *http.Request) error {
 	if r.Header.Get("Sec-Fetch-Site") != "" && s.crossSite.Check(r) != nil {
 		return errOtherSite

@@ -10,8 +10,8 @@ import (
 	"github.com/sellio/sellio-cart/internal/rest/oas"
 )
 
-// The functions below turn requests into commands. Their errors are CodeInvalid and name every field
-// that is at fault.
+// The functions below convert requests to commands. Their errors are CodeInvalid and name every invalid
+// field.
 
 func upsert(ctx context.Context, req *oas.UpsertRequest) (cart.Upsert, error) {
 	owner, err := ownerOf(ctx, req.UserID, req.Cookie)
@@ -74,7 +74,7 @@ func listing(p oas.ListCartsByUserParams) (cart.Listing, error) {
 	return l, l.Validate()
 }
 
-// Failures of fields that the domain does not know, or knows otherwise.
+// Errors of fields that the domain does not have, or checks differently.
 var (
 	errStatusParam = fieldError("status_param",
 		"Must be 1 (ACTIVE), 2 (LOCKED), 3 (CHECKED_OUT) or 4 (CANCELLED), and the same as status where both are given.")
@@ -85,8 +85,8 @@ func fieldError(field, detail string) error {
 	return cart.Invalid(&cart.Error{Code: cart.CodeInvalid, Fields: []cart.FieldError{{Field: field, Detail: detail}}})
 }
 
-// nameOf returns a name as the body of the request has it, "" where that has half of a surrogate pair: the decoder makes
-// U+FFFD of it, which a name may hold as well.
+// nameOf returns the decoded name, or "" if the body has half of a surrogate pair in it. The decoder replaces such a
+// half by U+FFFD, which is valid in a name, so only the body can tell the two apart.
 func nameOf(ctx context.Context, decoded string) string {
 	if !strings.ContainsRune(decoded, utf8.RuneError) {
 		return decoded
@@ -98,7 +98,8 @@ func nameOf(ctx context.Context, decoded string) string {
 	return in.text("name")
 }
 
-// ownerOf returns the owner whom a body names or, where it names none, who makes the request. A cookie must be valid even where the user wins over it.
+// ownerOf returns the owner that a body names or, if it names none, the caller. The user takes precedence over the
+// cookie, which must be valid all the same.
 func ownerOf(ctx context.Context, userID oas.OptNilInt64, cookie oas.OptNilString) (cart.Owner, error) {
 	user, isUser := userID.Get()
 	guest, isGuest := cookie.Get()
@@ -116,7 +117,7 @@ func ownerOf(ctx context.Context, userID oas.OptNilInt64, cookie oas.OptNilStrin
 	}
 }
 
-// self returns who makes the request: the user who has signed in, or else a guest.
+// self returns the caller as an owner: the signed-in user, or else a guest.
 func self(ctx context.Context) cart.Owner {
 	if owner := auth.CallerOf(ctx).Owner; owner.UserID > 0 {
 		return owner

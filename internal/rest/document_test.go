@@ -19,7 +19,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// document loads the document once; its router needs it to be valid, examples and all.
+// document loads the document once. Its router needs it to be valid, including its examples.
 var document = sync.OnceValues(func() (*openapi3.T, error) {
 	loader := openapi3.NewLoader()
 	doc, err := loader.LoadFromData(api.OpenAPI)
@@ -37,8 +37,8 @@ var documentRoutes = sync.OnceValues(func() (routers.Router, error) {
 	return legacy.NewRouter(doc)
 })
 
-// conforms checks the answer against the document: status, content type and schema. Where the
-// document knows no such path or method, the answer must be a problem.
+// conforms checks the answer against the document: status, content type and schema. If the document has no
+// such path or method, the answer must be a problem.
 func conforms(t *testing.T, req *http.Request, a answer) {
 	t.Helper()
 	doc, err := document()
@@ -87,7 +87,7 @@ func TestDocumentIsValid(t *testing.T) {
 	}
 }
 
-// What the document allows in a text is what the service takes, so that what is generated from the document is valid.
+// The document allows exactly the texts that the service takes, so texts generated from the document are valid.
 func TestDocumentedTexts(t *testing.T) {
 	doc, err := document()
 	if err != nil {

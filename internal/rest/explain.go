@@ -21,15 +21,15 @@ import (
 
 const jsonType = "application/json"
 
-// errNoObject is the failure of a body that is JSON but holds no fields.
+// errNoObject is the error for a body that is JSON but not an object.
 var errNoObject = &cart.Error{
 	Code:   cart.CodeInvalid,
 	Detail: "The request is not valid: the body must be a JSON object.",
 	Fields: []cart.FieldError{{Field: "body", Detail: "Must be a JSON object."}},
 }
 
-// explain says what is wrong with a request that the generated code refused. That code stops at the
-// first wrong field; explain reads the request again, leniently, and names them all.
+// explain returns an error that names every invalid field of a request that the generated code refused. That
+// code stops at the first one, so explain reads the request again, leniently.
 func (s *server) explain(ctx context.Context, r *http.Request, refused ogenerrors.Error) error {
 	in, err := s.read(r)
 	if err != nil {
@@ -40,14 +40,14 @@ func (s *server) explain(ctx context.Context, r *http.Request, refused ogenerror
 			return err
 		}
 	}
-	// What the checks do not find, such as a parameter that is there twice, has at least a name.
+	// The checks miss some errors, such as a repeated parameter. The decoder still gives the parameter's name.
 	if param, ok := errors.AsType[*ogenerrors.DecodeParamError](refused); ok {
 		return cart.InvalidField(param.Name)
 	}
 	return errNoObject
 }
 
-// read returns the values of path, query or body. Its error says why there are none.
+// read returns the values of the path, and of the body or else the query. It fails if the body is no JSON object.
 func (s *server) read(r *http.Request) (input, error) {
 	in := input{}
 	if takesBody(r) {
@@ -71,15 +71,15 @@ func (s *server) read(r *http.Request) (input, error) {
 	return in, nil
 }
 
-// takesBody reports whether the operation has a body. All with these methods do.
+// takesBody reports whether the operation has a body. All POST and PUT operations do.
 func takesBody(r *http.Request) bool {
 	return r.Method == http.MethodPost || r.Method == http.MethodPut
 }
 
-// input is a request that was refused: what each field holds, as it came.
+// input is a refused request: the raw value of each field.
 type input map[string]json.RawMessage
 
-// readBody takes the fields of the body, which the generated code has put back where it read it.
+// readBody reads the fields of the body. The generated code restores the body after reading it.
 func (in *input) readBody(r *http.Request) error {
 	body, err := io.ReadAll(r.Body)
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -103,8 +103,8 @@ func (in *input) readBody(r *http.Request) error {
 	return nil
 }
 
-// checks find the fields at fault, for each operation that has more than one. A value that cannot be
-// read is taken for one that the rules refuse.
+// checks find the invalid fields, by operation. They replace a value that cannot be parsed by one that the
+// rules refuse.
 var checks = map[oas.OperationName]func(context.Context, input) error{
 	oas.GetActiveCartOperation: func(ctx context.Context, in input) error {
 		_, err := upsert(ctx, &oas.UpsertRequest{CompanyID: in.integer("company_id", 0), UserID: in.userID()})
@@ -158,7 +158,7 @@ var checks = map[oas.OperationName]func(context.Context, input) error{
 	},
 }
 
-// line checks the path of a line, whose product may have any number.
+// line checks the path of a line. Its product_id may be any int64.
 func (in input) line() error {
 	_, err := removeItem(oas.RemoveItemParams{CartID: in.integer("cart_id", 0)})
 	if _, unreadable := strconv.ParseInt(string(in["product_id"]), 10, 64); unreadable != nil {
@@ -167,7 +167,7 @@ func (in input) line() error {
 	return err
 }
 
-// integer returns the number in a field, or unreadable where there is none that fits.
+// integer returns the number in a field, or unreadable if it is not an int64.
 func (in input) integer(name string, unreadable int64) int64 {
 	n, err := strconv.ParseInt(string(in[name]), 10, 64)
 	if err != nil {
@@ -184,7 +184,7 @@ func (in input) orElse(name string, absent, unreadable int64) int64 {
 	return in.integer(name, unreadable)
 }
 
-// filter is an id or a status that may be absent: 0 then, and -1 where it can be neither.
+// filter returns an optional id or status: 0 if it is absent, and -1 if it is not a positive number.
 func (in input) filter(name string) int64 {
 	if n := in.orElse(name, 0, -1); n > 0 || in[name] == nil {
 		return n
@@ -192,12 +192,12 @@ func (in input) filter(name string) int64 {
 	return -1
 }
 
-// status narrows a number, which may be any.
+// status narrows any number to an int32, and keeps an invalid status invalid.
 func (in input) status(n int64) int32 {
 	return int32(max(-1, min(n, int64(cart.Cancelled)+1)))
 }
 
-// text returns the string in a field, or "", which no field may hold.
+// text returns the string in a field, or "", which is invalid in every field, if it is not valid text.
 func (in input) text(name string) string {
 	var s string
 	if !utf8.Valid(in[name]) || hasHalf(in[name]) || json.Unmarshal(in[name], &s) != nil {
@@ -206,9 +206,9 @@ func (in input) text(name string) string {
 	return s
 }
 
-// hasHalf reports whether a JSON string has half of a surrogate pair, which stands for no character.
+// hasHalf reports whether a JSON string escapes half of a surrogate pair, which is not a character.
 func hasHalf(raw []byte) bool {
-	escaped := func(at int) rune { // 0 where there is no \u
+	escaped := func(at int) rune { // 0 if there is no \u
 		if at+6 > len(raw) || raw[at] != '\\' || raw[at+1] != 'u' {
 			return 0
 		}
@@ -224,7 +224,7 @@ func hasHalf(raw []byte) bool {
 		}
 		first := escaped(at)
 		if !utf16.IsSurrogate(first) {
-			at++ // what is escaped begins no escape
+			at++ // skip the escaped character: it may be a backslash
 			continue
 		}
 		if utf16.DecodeRune(first, escaped(at+6)) == utf8.RuneError {
@@ -235,7 +235,7 @@ func hasHalf(raw []byte) bool {
 	return false
 }
 
-// given reports whether a field is there and not null.
+// given reports whether a field is present and not null.
 func (in input) given(name string) bool {
 	raw, ok := in[name]
 	return ok && string(raw) != "null"

@@ -10,7 +10,7 @@ import (
 	storetest "github.com/sellio/sellio-cart/internal/test/store"
 )
 
-// Nothing that a client sends is answered with 500, with what is not JSON, or with a problem that names nothing.
+// No request is answered with 500, with a body that is not JSON, or with a 422 that names no field.
 func FuzzRequest(f *testing.F) {
 	for _, op := range operations {
 		path, query, _ := strings.Cut(op.path, "?")
@@ -35,7 +35,7 @@ func FuzzRequest(f *testing.F) {
 			t.Errorf("status %d: %s", w.Code, w.Body)
 		}
 		if !json.Valid(w.Body.Bytes()) {
-			t.Fatalf("status %d with what is not JSON: %q", w.Code, w.Body)
+			t.Fatalf("status %d with a body that is not JSON: %q", w.Code, w.Body)
 		}
 		if w.Code < http.StatusBadRequest {
 			return
@@ -54,7 +54,7 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// Every operation that takes a body answers any body of any type as the document says.
+// Every operation with a body answers any body of any type as the document says.
 func FuzzBody(f *testing.F) {
 	doc, err := document()
 	if err != nil {

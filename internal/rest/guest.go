@@ -11,11 +11,11 @@ import (
 
 const (
 	cookieMaxAge = 30 * 24 * 60 * 60 // seconds
-	cookieBytes  = 24                // of randomness: nobody guesses another's cart
+	cookieBytes  = 24                // of randomness: cookies cannot be guessed
 )
 
-// guest returns the cookie that the request brings or, where it brings none that is valid, a fresh
-// one, the same each time. The caller gets a fresh one only with [visit.keepGuest].
+// guest returns the request's guest cookie or, if it has no valid one, a fresh one, the same at each call.
+// The client gets a fresh one only by [visit.keepGuest].
 func (v *visit) guest() string {
 	if shown := auth.CookieOf(v.request.Header["Cookie"]); shown != "" {
 		return shown
@@ -28,7 +28,7 @@ func (v *visit) guest() string {
 	return v.fresh
 }
 
-// keepGuest sets the cookie that guest made, if it made one and the request is about its owner.
+// keepGuest sends the client the cookie that guest made, if it made one and owner is that guest.
 func (v *visit) keepGuest(owner cart.Owner) {
 	if v.fresh == "" || owner != cart.Guest(v.fresh) {
 		return

@@ -84,7 +84,7 @@ func TestInsecureCookie(t *testing.T) {
 	}
 }
 
-// The request's cookie counts, byte for byte, where it is valid; another is replaced.
+// A valid cookie of the request is used, byte for byte; an invalid one is replaced.
 func TestRequestCookie(t *testing.T) {
 	long := strings.Repeat("x", cart.MaxCookie)
 	for name, test := range map[string]struct {
@@ -138,7 +138,7 @@ func TestRequestCookie(t *testing.T) {
 	}
 }
 
-// The user wins over the body's cookie, and that over the request's.
+// The user takes precedence over the body's cookie, and the body's cookie over the request's.
 func TestOwner(t *testing.T) {
 	for body, want := range map[string]cart.Owner{
 		`{"company_id":7,"user_id":42}`:                     cart.User(42),

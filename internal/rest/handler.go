@@ -9,8 +9,8 @@ import (
 	"github.com/sellio/sellio-cart/internal/rest/oas"
 )
 
-// handler implements the operations of api/openapi.yaml. What it gets has passed the checks that the
-// document states.
+// handler implements the operations of api/openapi.yaml. The generated code has checked the requests against
+// the document.
 type handler struct {
 	Options
 	carts cart.Service
@@ -21,8 +21,8 @@ var (
 	_ oas.SecurityHandler = (*handler)(nil)
 )
 
-// HandleBearer finds out who makes a request, of operations that the document says are not open to all. It runs
-// before anything else of the request is read.
+// HandleBearer authenticates the caller of an operation for which the document requires it. It runs before the
+// parameters and the body are read.
 func (h *handler) HandleBearer(ctx context.Context, _ oas.OperationName, t oas.Bearer) (context.Context, error) {
 	if h.Auth == nil {
 		return ctx, nil
@@ -63,7 +63,7 @@ func (h *handler) GetActiveCart(ctx context.Context, p oas.GetActiveCartParams) 
 		owner = self(ctx)
 		if v := visitOf(ctx); v.fresh != "" {
 			v.keepGuest(owner)
-			return nil, cart.ErrNotFound // A guest who has just come has no cart.
+			return nil, cart.ErrNotFound // A new guest has no cart.
 		}
 	}
 	return one(h.carts.Get(ctx, cart.ActiveOf(p.CompanyID, owner)))
@@ -116,15 +116,15 @@ func (h *handler) SetStatus(ctx context.Context, req *oas.StatusRequest, p oas.S
 	return h.do(ctx, cmd, err)
 }
 
-// do runs the command unless there is an error already. A fresh guest cookie goes out whatever comes
-// of the command, so that a caller who repeats it finds the cart that it may have made; but not where it has
-// made too many, or the next try would be that of another caller.
+// do runs the command unless err is set. The client gets a fresh guest cookie even if the command fails, since
+// the command may have created the guest's cart, and a retry must find it. A rate-limited client gets none: with
+// the cookie, its retry would no longer count as a new guest's.
 func (h *handler) do(ctx context.Context, cmd cart.Command, err error) (*oas.Cart, error) {
 	if err != nil {
 		return nil, err
 	}
 	v := visitOf(ctx)
-	if v.fresh != "" { // Its cookie is nobody yet.
+	if v.fresh != "" { // A new guest: the rate of new carts is limited by address.
 		ctx = ratelimit.From(ctx, clientAddress(v.request, h.TrustedProxies))
 	}
 	c, err := h.carts.Do(ctx, cmd)

@@ -12,27 +12,26 @@ import (
 	"github.com/go-faster/jx"
 )
 
-// numbers are the fields of bodies and the parameters of queries that hold whole numbers.
+// numbers are the whole-number fields of bodies and parameters of queries.
 var numbers = map[string]bool{
 	"company_id": true, "user_id": true, "product_id": true, "quantity": true, "status": true, "status_param": true,
 	"limit": true, "offset": true,
 }
 
-// maxNumber is how many characters a whole number may take.
+// maxNumber is the largest length of a whole number, in characters.
 const maxNumber = 40
 
 var byteOrderMark = []byte("\uFEFF")
 
-// reread returns a request that was refused as it reads with its whole numbers in their plain form and without a byte
-// order mark, nil where that is what was refused. The Python service took all these forms, and there are clients that
-// know no other.
+// reread returns a refused request with its whole numbers in plain form and without a byte order mark, or nil if that
+// changes nothing. The Python service took all these forms, and some clients send no other.
 func reread(r *http.Request) *http.Request {
 	again := r.WithContext(r.Context())
 	changed := false
 	if takesBody(r) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
-			return nil // It is what reading once more will say.
+			return nil // explain reads the body again, and reports the error.
 		}
 		if plain, ok := plainBody(body); ok {
 			body, changed = plain, true
@@ -52,7 +51,7 @@ func reread(r *http.Request) *http.Request {
 	return again
 }
 
-// plainBody returns the body in its plain form, and whether that is another.
+// plainBody returns the body in plain form, and whether that differs.
 func plainBody(body []byte) (_ []byte, changed bool) {
 	body, changed = bytes.CutPrefix(body, byteOrderMark)
 	d := jx.DecodeBytes(body)
@@ -71,12 +70,12 @@ func plainBody(body []byte) (_ []byte, changed bool) {
 	})
 	e.ObjEnd()
 	if err != nil || !errors.Is(d.Skip(), io.EOF) {
-		return body, changed // Let it be refused, but for the mark.
+		return body, changed // Not an object: drop only the mark, and let it be refused.
 	}
 	return e.Bytes(), changed
 }
 
-// plainValue returns the value of a field in its plain form, and whether that is another.
+// plainValue returns the value of a field in plain form, and whether that differs.
 func plainValue(field string, raw jx.Raw) (_ jx.Raw, changed bool) {
 	if field != "ids" {
 		if !numbers[field] {
@@ -103,7 +102,7 @@ func plainValue(field string, raw jx.Raw) (_ jx.Raw, changed bool) {
 	return e.Bytes(), true
 }
 
-// plainNumber returns a JSON number, or a string that holds one, as a whole number, and whether that is another.
+// plainNumber returns a JSON number, or a string that holds one, as a whole number, and whether that differs.
 func plainNumber(raw jx.Raw) (_ jx.Raw, changed bool) {
 	text := string(raw)
 	if raw.Type() == jx.String {
@@ -116,7 +115,7 @@ func plainNumber(raw jx.Raw) (_ jx.Raw, changed bool) {
 	return jx.Raw(n), true
 }
 
-// plainQuery returns the query in its plain form, and whether that is another.
+// plainQuery returns the query in plain form, and whether that differs.
 func plainQuery(r *http.Request) (_ string, changed bool) {
 	query := r.URL.Query()
 	for name, values := range query {
@@ -129,8 +128,9 @@ func plainQuery(r *http.Request) (_ string, changed bool) {
 	return query.Encode(), changed
 }
 
-// whole returns a number, written as JSON has it, in digits alone; false where it has a fraction, does not fit into an
-// int64 or is no such number. It moves the point and computes nothing.
+// whole returns a JSON number written in digits alone. It returns false if the text is not a JSON number, or the number
+// has a fraction or does not fit into an int64. It moves the point instead of computing powers, so that a large exponent
+// costs nothing.
 func whole(text string) (string, bool) {
 	if len(text) > maxNumber || !isNumber(text) {
 		return "", false
@@ -163,7 +163,7 @@ func whole(text string) (string, bool) {
 	return n, err == nil
 }
 
-// isNumber reports whether the text is a JSON number, and nothing around it.
+// isNumber reports whether the text is a JSON number without space around it.
 func isNumber(text string) bool {
 	first := strings.TrimPrefix(text, "-")
 	last := text[max(0, len(text)-1):]

@@ -11,7 +11,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// Whole numbers in the forms in which clients of other languages write them.
+// Clients in other languages write whole numbers in these forms.
 func TestWholeNumbers(t *testing.T) {
 	for text, want := range map[string]int64{
 		`2`: 2, `2.0`: 2, `2.000`: 2, `2e0`: 2, `1e1`: 10, `1E+1`: 10, `1.5e1`: 15, `10e-1`: 1, `1200.0e-2`: 12, `0.0002e4`: 2, `1e6`: 1_000_000,
@@ -38,7 +38,7 @@ func TestWholeNumbers(t *testing.T) {
 	}
 }
 
-// Each field and parameter that holds a whole number, and none that does not.
+// Leniency covers every whole-number field and parameter, and no other.
 func TestLenientRequests(t *testing.T) {
 	line := cart.Item{ProductID: 1 << 53, Name: "2.0", Price: 1_00, Quantity: 2}
 	const lineJSON = `"product_id":"9007199254740992","name":"2.0","price":"1.00","quantity":2.0`
@@ -76,7 +76,7 @@ func TestLenientRequests(t *testing.T) {
 	}
 }
 
-// The first of two fields of one name is refused though the second is right, in any form.
+// A body that repeats a field is refused if the first value is invalid, even if the second is valid, in any form.
 func TestRepeatedFields(t *testing.T) {
 	s := start(t, newHandler(&fakeCarts{answer: stored()}, quiet()))
 	for _, body := range []string{`{"status":"x","status":2}`, `{"status":"x","status":"2"}`} {
@@ -105,7 +105,7 @@ func TestTwoNamesOfStatus(t *testing.T) {
 	}
 }
 
-// U+FFFD may be in a name, in any form, but not be what half of a character becomes.
+// U+FFFD is valid in a name, in any form; half of a surrogate pair, which would become U+FFFD, is not.
 func TestReplacementCharacter(t *testing.T) {
 	carts := &fakeCarts{answer: stored()}
 	s := start(t, newHandler(carts, quiet()))

@@ -19,7 +19,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/rest/oas"
 )
 
-// statuses maps the failures of the domain. What is not here is a fault of ours: 500.
+// statuses maps the errors of the domain. Any other error is a bug: 500.
 var statuses = map[cart.Code]int{
 	cart.CodeInvalid:        http.StatusUnprocessableEntity,
 	cart.CodeNotFound:       http.StatusNotFound,
@@ -37,10 +37,10 @@ var statuses = map[cart.Code]int{
 	cart.CodeRateLimited:     http.StatusTooManyRequests,
 }
 
-// retryAfter is how long a caller should wait after 503, and at least after 429.
+// retryAfter is how long a client should wait after a 503, and at least after a 429.
 const retryAfter = time.Second
 
-// refusal is an answer to a request that never became a command.
+// refusal is the error of a request that never became a command.
 type refusal struct {
 	status int
 	detail string
@@ -73,15 +73,15 @@ type panicked struct {
 // Error implements error.
 func (p *panicked) Error() string { return fmt.Sprintf("panic: %v\n%s", p.value, p.stack) }
 
-// fail answers with the problem that err is, or as it should where the request can be read another way. It does nothing
-// where an answer has begun: all that can fail then, but for a bug, is sending it.
+// fail answers with the problem for err, or serves the request again if reread changes it. If an answer has begun, fail
+// only logs: all that can fail then, short of a panic, is sending the answer.
 func (s *server) fail(ctx context.Context, w http.ResponseWriter, r *http.Request, err error) {
 	v := visitOf(ctx)
 	if _, bug := errors.AsType[*panicked](err); v.status != 0 && !bug {
 		s.Logger.DebugContext(ctx, "http answer not sent", slog.Any("error", err))
 		return
 	}
-	_, kept := errors.AsType[*ogenerrors.SecurityError](err) // It explains itself.
+	_, kept := errors.AsType[*ogenerrors.SecurityError](err) // It wraps an error that needs no explaining.
 	if bad, ok := errors.AsType[ogenerrors.Error](err); ok && !kept {
 		if again := v.again(r); again != nil {
 			s.routes.ServeHTTP(w, again)
@@ -116,7 +116,7 @@ func (s *server) fail(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	}
 }
 
-// challenge tells the caller of a request without valid credentials how to show them (RFC 6750, section 3).
+// challenge tells a caller without valid credentials how to authenticate (RFC 6750, section 3).
 func challenge(err error) string {
 	if errors.Is(err, auth.ErrInvalidToken) {
 		return `Bearer error="invalid_token"`
@@ -124,7 +124,7 @@ func challenge(err error) string {
 	return "Bearer"
 }
 
-// problem describes the error, and logs it where the fault is ours.
+// problem describes the error to the client, and logs it if it is a bug.
 func (s *server) problem(ctx context.Context, r *http.Request, err error) *oas.Problem {
 	if refused, ok := errors.AsType[*refusal](err); ok {
 		return newProblem(refused.status, refused.detail)
@@ -146,7 +146,7 @@ func (s *server) problem(ctx context.Context, r *http.Request, err error) *oas.P
 		slog.Any("error", err),
 	)
 	p := newProblem(http.StatusInternalServerError, "Something went wrong here. Please tell us the id.")
-	p.ID = oas.NewOptString(requestid.Of(ctx)) // It stands in the log too.
+	p.ID = oas.NewOptString(requestid.Of(ctx)) // The log has it too.
 	return p
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// Values that no field takes, and some that fields of one kind do not take, as they stand in JSON.
+// JSON values that every field refuses, and some that fields of one kind refuse.
 var (
 	neverRight = []string{`true`, `[]`, `{}`, `[1]`, `{"a":[[null]]}`}
 	noText     = append([]string{`5`, `4.9`, `""`, `"\u0000"`, "\"\xff\"", `"` + strings.Repeat("x", 1000) + `"`}, neverRight...)
@@ -32,7 +32,7 @@ var (
 	}, noText...)
 )
 
-// bodies are right bodies, for each operation that takes one, and what their fields do not take.
+// bodies are a valid body for each operation with one, and values that its fields refuse.
 var bodies = []struct {
 	method, path string
 	right        map[string]string
@@ -82,7 +82,7 @@ var bodies = []struct {
 	},
 }
 
-// manyIDs writes a list of n ids, each of them twice.
+// manyIDs writes a list of n ids, each twice.
 func manyIDs(n int) string {
 	var ids []string
 	for i := range n {
@@ -136,7 +136,7 @@ func TestWrongFields(t *testing.T) {
 	}
 }
 
-// However the fields are wrong, the answer names them all.
+// The answer names every invalid field, whatever is wrong with it.
 func TestManyWrongFields(t *testing.T) {
 	s := start(t, newHandler(&fakeCarts{}, quiet()))
 	for _, test := range []struct{ method, path, body, want string }{
@@ -238,7 +238,7 @@ func TestBodyThatIsNoObject(t *testing.T) {
 	}
 }
 
-// What is just inside the limits is taken.
+// Values just inside the limits are taken.
 func TestLimits(t *testing.T) {
 	carts := &fakeCarts{answer: stored()}
 	s := start(t, newHandler(carts, quiet()))

@@ -1,6 +1,5 @@
-// Package rest serves carts over HTTP, as api/openapi.yaml says. Routing, decoding and encoding are
-// generated from that document, in package oas; this package turns requests into commands, and errors
-// into problems.
+// Package rest serves carts over HTTP according to api/openapi.yaml. Package oas, generated from that document,
+// routes, decodes and encodes; this package converts requests to commands, and errors to problems.
 package rest
 
 import (
@@ -23,32 +22,32 @@ import (
 	"github.com/sellio/sellio-cart/internal/rest/oas"
 )
 
-// The largest requests taken, in bytes.
+// The largest requests, in bytes.
 const (
 	maxBody   = 64 << 10
 	maxHeader = 32 << 10 // all headers, and the path with its query
 )
 
-// MaxHeaderBytes is for [http.Server]. One that gets larger headers ends the connection, and with it the other requests
-// on it; so it must be well above what is checked, and answered, for each request by itself. Proxies take up to 64 KiB.
+// MaxHeaderBytes is for [http.Server]. A server that gets larger headers closes the connection, and with it the other
+// requests on it. So the bound is well above maxHeader, which fails one request alone. Proxies pass on up to 64 KiB.
 const MaxHeaderBytes = 128 << 10
 
-// Options say how requests are served. All up to MaxRequests must be set.
+// Options are the settings of the handler. All up to MaxRequests must be set.
 type Options struct {
 	Logger         *slog.Logger
 	SecureCookie   bool          // guest cookies travel over HTTPS only
 	RequestTimeout time.Duration // after which a request is answered with 503
 	Version        string        // of the service
 	Ready          func() error  // a CodeUnavailable failure while the service cannot serve
-	MaxRequests    int           // under way at once; further ones are answered with 503
+	MaxRequests    int           // in flight; further ones are answered with 503
 
 	Auth           *auth.Authenticator // nil: every caller is trusted
-	TrustedProxies []netip.Prefix      // whose word on where a request comes from is taken
-	Origins        []string            // of other sites whose pages may call; each must be valid
+	TrustedProxies []netip.Prefix      // their X-Forwarded-For is trusted
+	Origins        []string            // other origins whose pages may call; each must be valid
 }
 
-// New returns the handler of all paths in api/openapi.yaml. It answers any other path with 404. [requestid.HTTP] must
-// stand before it.
+// New returns the handler of all paths in api/openapi.yaml. It answers any other path with 404. It must be wrapped in
+// [requestid.HTTP].
 func New(carts cart.Service, o Options) http.Handler {
 	s := &server{Options: o}
 	h := &handler{Options: o, carts: carts}
@@ -59,13 +58,13 @@ func New(carts cart.Service, o Options) http.Handler {
 		oas.WithMethodNotAllowed(s.notAllowed),
 	)
 	if err != nil {
-		panic(err) // Only the telemetry of generated code can fail, and none is generated.
+		panic(err) // Only generated telemetry can fail, and there is none.
 	}
 	s.routes = routes
 	return s.forBrowsers()
 }
 
-// Operation returns the operationId of what the request asks for, "" where api/openapi.yaml has no such operation.
+// Operation returns the operationId of the request, or "" if api/openapi.yaml has no such operation.
 func Operation(r *http.Request) string {
 	method := r.Method
 	if method == http.MethodHead {
@@ -79,8 +78,8 @@ func Operation(r *http.Request) string {
 	return route.OperationID()
 }
 
-// served returns the URL without the one slash that its path may end with. It returns false where the path has other
-// parts that are empty or dots, which no path has.
+// served returns the URL without the one trailing slash that its path may have. It returns false if the path has other
+// empty or dot segments: no path of the API has any.
 func served(u *url.URL) (*url.URL, bool) {
 	clean := path.Clean(u.Path)
 	if clean == u.Path {
@@ -94,10 +93,10 @@ func served(u *url.URL) (*url.URL, bool) {
 	return &trimmed, true
 }
 
-// paths only finds routes.
+// paths has no handlers: it only finds routes.
 var paths oas.Server
 
-// server is what stands around the handlers.
+// server wraps the handlers with all that applies to every request.
 type server struct {
 	Options
 	routes    *oas.Server
@@ -106,8 +105,8 @@ type server struct {
 }
 
 var (
-	noStore = []string{"no-store"} // caches must not show one guest the cart, or the cookie, of another
-	noSniff = []string{"nosniff"}  // browsers must not take an answer for anything but what it says it is
+	noStore = []string{"no-store"} // a cache must not show one guest the cart, or the cookie, of another
+	noSniff = []string{"nosniff"}  // browsers must not guess another content type
 )
 
 // ServeHTTP implements [http.Handler].
@@ -119,7 +118,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.Logger.Enabled(ctx, slog.LevelDebug) {
 		defer s.trace(ctx, v, r, time.Now())
 	}
-	r = r.WithContext(context.WithValue(ctx, visitKey{}, v)) // a copy, free to be changed
+	r = r.WithContext(context.WithValue(ctx, visitKey{}, v)) // a copy, which admit may change
 	v.request = r
 	defer s.survive(v, r)
 
@@ -137,13 +136,13 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.routes.ServeHTTP(v, r)
 }
 
-// admit makes the request one for the generated code, or says why it cannot be.
+// admit prepares the request for the generated code, or returns why it is refused.
 func (s *server) admit(w http.ResponseWriter, r *http.Request) error {
 	if headerSize(r) > maxHeader {
 		return errHeaderTooLarge
 	}
 	if r.Method == http.MethodHead {
-		r.Method = http.MethodGet // net/http leaves out the body
+		r.Method = http.MethodGet // net/http omits the body
 	}
 	if err := s.checkSite(r); err != nil {
 		return err
@@ -159,7 +158,7 @@ func (s *server) admit(w http.ResponseWriter, r *http.Request) error {
 	if r.Body == http.NoBody {
 		return nil
 	}
-	// Without its Close, which would wait for the rest of a body that is too large.
+	// Hide Close, which would wait for the rest of a body that is too large.
 	r.Body = io.NopCloser(http.MaxBytesReader(w, r.Body, maxBody))
 	for _, coding := range r.Header["Content-Encoding"] {
 		if coding != "" && !strings.EqualFold(coding, "identity") {
@@ -170,8 +169,9 @@ func (s *server) admit(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// setType makes the types that stand for JSON one. Clients of the Python service did not have to name any. Pages in
-// browsers have to: a type that is not named needs no leave from the service to be sent to another site.
+// setType replaces a Content-Type such as application/ld+json by application/json, and adds a missing one. Clients of the
+// Python service need not send one. A browser's page must: browsers send requests without a Content-Type to other sites
+// without a preflight.
 func setType(h http.Header) {
 	switch kind := h.Get("Content-Type"); kind {
 	case jsonType:
@@ -187,7 +187,7 @@ func setType(h http.Header) {
 	}
 }
 
-// headerSize returns how many bytes the path with its query and the headers take.
+// headerSize returns the size of the headers, and of the path with its query, in bytes.
 func headerSize(r *http.Request) int {
 	size := len(r.RequestURI)
 	for name, values := range r.Header {
@@ -208,7 +208,7 @@ func (s *server) notAllowed(w http.ResponseWriter, r *http.Request, allowed stri
 	s.fail(r.Context(), w, r, errNoMethod)
 }
 
-// trace logs a request that has been answered. Queries are left out, for they name users.
+// trace logs an answered request, without its query, which may name a user.
 func (s *server) trace(ctx context.Context, v *visit, r *http.Request, began time.Time) {
 	s.Logger.LogAttrs(ctx, slog.LevelDebug, "http request",
 		slog.String("method", r.Method),
@@ -218,7 +218,7 @@ func (s *server) trace(ctx context.Context, v *visit, r *http.Request, began tim
 	)
 }
 
-// survive answers a request whose handler panicked. It must be deferred itself.
+// survive answers a request whose handler panicked. It must be deferred directly, for recover to work.
 func (s *server) survive(v *visit, r *http.Request) {
 	switch p := recover(); p {
 	case nil:
@@ -228,19 +228,19 @@ func (s *server) survive(v *visit, r *http.Request) {
 		began := v.status != 0
 		s.fail(r.Context(), v, r, &panicked{value: p, stack: debug.Stack()})
 		if began {
-			panic(http.ErrAbortHandler) // The caller must not take half an answer for a whole one.
+			panic(http.ErrAbortHandler) // The client must not take half an answer for a whole one.
 		}
 	}
 }
 
-// visit is one request and its answer: what the generated code does not show to the handlers.
+// visit is one request and its answer, which the generated code hides from the handlers.
 type visit struct {
 	http.ResponseWriter
-	request *http.Request // as the generated code gets it
+	request *http.Request // as passed to the generated code
 	reread  bool          // see [reread]
 	status  int           // of the answer; 0 until it begins
 	secure  bool          // see [Options]
-	fresh   string        // the cookie made for a guest who had none; "" where none was made
+	fresh   string        // the cookie made for a guest without one; "" if none was made
 }
 
 type visitKey struct{}
@@ -248,7 +248,7 @@ type visitKey struct{}
 // visitOf returns the visit that ctx belongs to. Every context that a handler gets has one.
 func visitOf(ctx context.Context) *visit { return ctx.Value(visitKey{}).(*visit) }
 
-// again returns the refused request as [reread] does, but only once.
+// again returns what [reread] does at the first call, and nil later.
 func (v *visit) again(r *http.Request) *http.Request {
 	if v.reread {
 		return nil
@@ -261,7 +261,7 @@ func (v *visit) again(r *http.Request) *http.Request {
 	return again
 }
 
-// Unwrap lets [http.ResponseController] reach what is around.
+// Unwrap lets [http.ResponseController] reach the wrapped writer.
 func (v *visit) Unwrap() http.ResponseWriter { return v.ResponseWriter }
 
 // WriteHeader implements [http.ResponseWriter].

@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fakeCarts answers every call alike and notes what was asked.
+// fakeCarts gives every call the same answer, and records the calls.
 type fakeCarts struct {
 	answer *cart.Cart
 	err    error
@@ -100,15 +100,15 @@ func start(t *testing.T, h http.Handler) *httptest.Server {
 	return s
 }
 
-// answer is what came back.
+// answer is an answer of the service.
 type answer struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// send makes a request and checks that the answer is one that the document states. Header is a list
-// of names and values; a body is sent as JSON unless header says otherwise.
+// send makes a request and checks that the answer conforms to the document. Header is a list of names and
+// values; a body is sent as JSON unless header says otherwise.
 func send(t *testing.T, s *httptest.Server, method, path, body string, header ...string) answer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, strings.NewReader(body))
@@ -145,7 +145,7 @@ type problem struct {
 	Errors                  []struct{ Field, Detail string }
 }
 
-// problem checks that the answer is an error with that status, in due form, and returns it.
+// problem checks that the answer is a complete problem with that status, and returns it.
 func (a answer) problem(t *testing.T, status int) problem {
 	t.Helper()
 	if a.status != status {

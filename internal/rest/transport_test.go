@@ -32,7 +32,7 @@ func TestUnknownPath(t *testing.T) {
 	}
 }
 
-// Paths that lenient routers take for others, and this one does not.
+// Lenient routers redirect or rewrite some of these paths; this one does not.
 func TestOddPaths(t *testing.T) {
 	s := start(t, newHandler(&fakeCarts{answer: stored()}, quiet()))
 	for path, status := range map[string]int{
@@ -154,7 +154,7 @@ func TestContentEncoding(t *testing.T) {
 	}
 }
 
-// talk sends a request as it stands and returns the answer.
+// talk sends the bytes of a request and returns the answer.
 func talk(t *testing.T, s *httptest.Server, request string) *http.Response {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.Listener.Addr().String())
@@ -197,7 +197,7 @@ func TestLargeBody(t *testing.T) {
 	}
 	send(t, s, "POST", "/api/v1/cart/9/item", padded(limit+1)).problem(t, http.StatusRequestEntityTooLarge)
 
-	// An announced body is refused before it comes; another as soon as it is too long.
+	// A body with a Content-Length is refused before it arrives, a chunked one as soon as it is too long.
 	const head = "POST /api/v1/cart/9/item HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 	for name, request := range map[string]string{
 		"announced": head + "Content-Length: 65537\r\n\r\n",
@@ -223,11 +223,11 @@ func TestTimeout(t *testing.T) {
 	h := rest.New(&fakeCarts{wait: true}, rest.Options{Logger: quiet(), RequestTimeout: time.Millisecond, MaxRequests: 100})
 	p := send(t, start(t, h), "GET", "/api/v1/cart/9", "").problem(t, http.StatusServiceUnavailable)
 	if p.ID != "" {
-		t.Errorf("a timeout is no fault: %+v", p)
+		t.Errorf("a timeout is reported as a bug: %+v", p)
 	}
 }
 
-// A fault of ours is answered with an id and nothing else; the log has the rest under that id.
+// The answer to a bug has an id and nothing else; the log has the cause under that id.
 func TestFaults(t *testing.T) {
 	for name, carts := range map[string]*fakeCarts{
 		"internal": {err: &cart.Error{Code: cart.CodeInternal, Detail: "secret"}},
@@ -245,7 +245,7 @@ func TestFaults(t *testing.T) {
 			if strings.Contains(got.body, "secret") || p.ID == "" || p.ID != got.header.Get("X-Request-Id") {
 				t.Errorf("answered with %s", got.body)
 			}
-			s.Close() // The log is complete then.
+			s.Close() // The log is complete now.
 			var record struct {
 				Level, Path, Error string
 				ID                 string `json:"request_id"`
@@ -291,12 +291,12 @@ func TestPanicInAnswer(t *testing.T) {
 	}
 }
 
-// goneWriter is that of a client that has gone.
+// goneWriter is the writer for a client that has disconnected.
 type goneWriter struct{ *httptest.ResponseRecorder }
 
 func (goneWriter) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 
-// A client that leaves while it is answered is no reason for alarm either, however the answer comes about.
+// A client that disconnects during the answer, be it a cart or a problem, causes no log line at level INFO or above.
 func TestCallerGoneWhileAnswered(t *testing.T) {
 	for name, carts := range map[string]*fakeCarts{"a cart": {answer: stored()}, "a problem": {err: cart.ErrNotFound}} {
 		t.Run(name, func(t *testing.T) {
@@ -311,7 +311,7 @@ func TestCallerGoneWhileAnswered(t *testing.T) {
 	}
 }
 
-// A client without credentials is told how to show them, and one whose token is not valid that it is not.
+// A client without credentials is told how to authenticate; one with an invalid token, that the token is invalid.
 func TestChallenge(t *testing.T) {
 	who, err := auth.New(t.Context(), auth.Options{Tokens: []string{"0123456789abcdef0123456789abcdef"}, Logger: quiet()})
 	if err != nil {
@@ -334,7 +334,7 @@ func TestChallenge(t *testing.T) {
 	}
 }
 
-// Whoever leaves is not answered, and is no reason for alarm.
+// A client that has disconnected before the answer causes no log line at level INFO or above.
 func TestCallerGone(t *testing.T) {
 	var log bytes.Buffer
 	h := newHandler(&fakeCarts{wait: true}, slog.New(slog.NewJSONHandler(&log, nil)))
@@ -350,7 +350,7 @@ func TestDebugLog(t *testing.T) {
 	var log bytes.Buffer
 	s := start(t, newHandler(&fakeCarts{err: cart.ErrNotFound}, slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
 	send(t, s, "GET", activePath+"&user_id=424242", "", "Cookie", "sellio_cart=secret")
-	s.Close() // The log is complete then.
+	s.Close() // The log is complete now.
 	var record struct {
 		Msg, Method, Path string
 		Status            int

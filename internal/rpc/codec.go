@@ -18,14 +18,14 @@ import (
 var errUndecodable = status.Error(codes.InvalidArgument,
 	"The request message cannot be decoded. It must be of the method's type, and strings must be UTF-8.")
 
-// decoded receives a request message, or why the bytes are none.
+// decoded receives a request message, or the error from decoding it.
 type decoded struct {
 	msg any
 	err error
 }
 
-// codec is the codec it embeds, except that decoding into a *decoded never fails, and that lists are counted. A codec
-// that fails makes the library send INTERNAL at once, though it is the client who is at fault.
+// codec is the embedded codec, except that decoding into a *decoded never fails, and that lists are counted. When a
+// codec fails, the library answers INTERNAL at once, although the message is the client's fault.
 type codec struct {
 	encoding.CodecV2
 	unsent *unsent
@@ -54,10 +54,10 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	return nil
 }
 
-// notDecoded returns why a request is not served whose message was not taken, or could not be had.
+// notDecoded returns the error that answers a request whose message was not read, or cannot be decoded.
 func (s *Server) notDecoded(ctx context.Context, method string, err error) error {
 	if _, ok := status.FromError(err); ok || errors.Is(err, cart.ErrOverloaded) {
-		return err // a status is the library's own, such as that the message is too large
+		return err // a status comes from the library, for example when the message is too large
 	}
 	s.log.DebugContext(ctx, "A gRPC request cannot be decoded.", slog.String("method", method), slog.Any("error", err))
 	return errUndecodable

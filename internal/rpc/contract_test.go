@@ -10,8 +10,8 @@ import (
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
 )
 
-// TestContract compares the service with what deployed clients have compiled in. Lines may be added
-// here, never changed.
+// TestContract compares the service with the contract that deployed clients were compiled with. Lines may be
+// added here, but never changed.
 func TestContract(t *testing.T) {
 	want := map[string][]string{
 		"service sellio.cart.v1.CartService": {
@@ -60,7 +60,7 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// describe writes down everything in the file that is seen on the wire.
+// describe lists everything in the file that affects the wire format.
 func describe(file protoreflect.FileDescriptor) map[string][]string {
 	all := map[string][]string{}
 	for i := range file.Services().Len() {

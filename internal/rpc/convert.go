@@ -12,9 +12,8 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// ownerOf returns whose cart a request means: the owner's whom it names or, where it names none, its
-// caller's. The user wins, but a cookie that no guest can have is an error beside one too. All else that
-// is wrong is found by the command.
+// ownerOf returns the owner that a request names or, if it names none, the caller. The user takes precedence
+// over the cookie, which must be valid all the same. The command checks everything else.
 func ownerOf(ctx context.Context, userID int64, cookie string) (cart.Owner, error) {
 	switch {
 	case userID == 0 && cookie == "":
@@ -29,7 +28,7 @@ func ownerOf(ctx context.Context, userID int64, cookie string) (cart.Owner, erro
 	return owner, nil
 }
 
-// itemOf returns the line that a request holds. An error is about its price; the command finds the rest.
+// itemOf returns the line in a request, and the error of its price. The command checks everything else.
 func itemOf(req interface {
 	GetProductId() int64
 	GetName() string
@@ -46,8 +45,8 @@ func itemOf(req interface {
 	}, err
 }
 
-// cartStatus returns the status with that number, known or not. Numbers that would wrap into another
-// one become a status that there never is.
+// cartStatus returns the status with that number, known or not. Numbers that would overflow become -1, which is
+// never a status.
 func cartStatus(n cartv1.CartStatus) cart.Status {
 	if n < 0 || n > math.MaxInt16 {
 		return -1
@@ -73,7 +72,7 @@ func list(carts []*cart.Cart, err error) (*cartv1.CartList, error) {
 	return &cartv1.CartList{Carts: messages}, nil
 }
 
-// message returns the cart as clients see it.
+// message converts a cart for clients.
 func message(c *cart.Cart) *cartv1.Cart {
 	m := &cartv1.Cart{
 		Id:          c.ID,
@@ -94,7 +93,7 @@ func message(c *cart.Cart) *cartv1.Cart {
 	return m
 }
 
-// lines makes three allocations, however many lines there are: carts are read often, and may be long.
+// lines makes three allocations for any number of lines: carts are read often, and may be long.
 func lines(items []cart.Item) []*cartv1.CartItem {
 	const usualPrice = len("12345.67")
 	var (
@@ -117,13 +116,13 @@ func lines(items []cart.Item) []*cartv1.CartItem {
 	return pointers
 }
 
-// timestamp prints in RFC 3339, always to the microsecond, which is what PostgreSQL keeps. Package time is fast at its
-// own layouts only, and those leave digits out.
+// timestamp formats a time according to RFC 3339, always with microseconds, PostgreSQL's precision. Package time is fast
+// only with its own layouts, and those omit trailing zeros.
 func timestamp(t time.Time) string {
 	var buf [len("2006-01-02T15:04:05.000000Z")]byte
 	text := t.UTC().AppendFormat(buf[:0], time.RFC3339)
 	point := len(text) - len("Z")
 	text = strconv.AppendInt(text[:point], int64(1_000_000+t.Nanosecond()/1000), 10)
-	text[point] = '.' // in the place of the 1, which kept the zeros
+	text[point] = '.' // replaces the 1 of 1_000_000, which kept the leading zeros
 	return string(append(text, 'Z'))
 }

@@ -27,7 +27,7 @@ func TestMessage(t *testing.T) {
 	}
 }
 
-// TestMessageOfOldCart is about carts that today's rules refuse; they print as they are.
+// TestMessageOfOldCart converts a cart that today's rules refuse. It is shown as it is.
 func TestMessageOfOldCart(t *testing.T) {
 	created := time.Date(2020, 1, 2, 3, 4, 5, 6000, time.UTC)
 	c := &cart.Cart{
@@ -52,7 +52,7 @@ func TestMessageOfEmptiedCart(t *testing.T) {
 	}
 }
 
-// TestLinesAllocations keeps long carts cheap: lines, pointers and prices, one allocation each.
+// TestLinesAllocations keeps long carts cheap: one allocation each for lines, pointers and prices.
 func TestLinesAllocations(t *testing.T) {
 	items := make([]cart.Item, cart.MaxLines)
 	for i := range items {

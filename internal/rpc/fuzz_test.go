@@ -18,7 +18,7 @@ import (
 	storetest "github.com/sellio/sellio-cart/internal/test/store"
 )
 
-// Whatever bytes a client sends to whatever method, it is served, or told what is wrong with them.
+// Any bytes sent to any method are served or refused; none cause an internal error.
 func FuzzMessage(f *testing.F) {
 	methods := cartv1.File_sellio_cart_v1_cart_proto.Services().ByName("CartService").Methods()
 	for i := range methods.Len() {

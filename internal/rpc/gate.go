@@ -14,18 +14,18 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// errTimeout is the cause of the end of a request that took longer than it may.
+// errTimeout is the cause of a context that ended because the request took too long.
 var errTimeout = errors.New("the request took too long")
 
-// errMetadata refuses a request for the size of its metadata. Repeating it would not help.
+// errMetadata refuses a request with too much metadata. A retry would not help.
 var errMetadata = status.Errorf(codes.ResourceExhausted, "The metadata of the request is larger than %d bytes.", maxMetadataBytes)
 
-// tooMuchMetadata is the key of a context value that says that the metadata of the request is too large.
+// tooMuchMetadata is the key of the context value that marks a request with too much metadata.
 type tooMuchMetadata struct{}
 
-// tap sees a request when its headers have come. It implements [tap.ServerInHandle], and looks at the metadata because
-// all that comes later gets a copy of it. It bounds the time of unary requests, so that one whose message never comes
-// ends as well; streams may last.
+// tap runs when the headers of a request have arrived. It implements [tap.ServerInHandle]. It checks the size of the
+// metadata here, since later hooks would have to copy it. It bounds the time of unary requests, so that even one whose
+// message never arrives ends. Streams have no such bound.
 func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
 	if sizeOf(info.Header) > maxMetadataBytes {
 		ctx = context.WithValue(ctx, tooMuchMetadata{}, true) // refused later, where refusals are counted and logged
@@ -48,8 +48,8 @@ func sizeOf(md metadata.MD) (bytes int) {
 	return bytes
 }
 
-// enter counts a request that begins. It fails where more are under way than may be, and where the metadata is too
-// large; [Server.leave] must be called all the same.
+// enter counts a new request. It fails if too many are in flight or if the metadata is too large. [Server.leave] must be
+// called in any case.
 func (s *Server) enter(ctx context.Context) error {
 	if s.underWay.Add(1) > s.most {
 		return cart.ErrOverloaded
@@ -62,8 +62,8 @@ func (s *Server) enter(ctx context.Context) error {
 
 func (s *Server) leave() { s.underWay.Add(-1) }
 
-// register adds a service. Its unary requests are counted from before their message is there, and those that cannot be
-// served pass the interceptors like any other, which see them fail.
+// register adds a service. Its unary requests are counted before their message arrives. Refused requests pass through
+// the interceptors like any other, so that these see them fail.
 func (s *Server) register(desc grpc.ServiceDesc, impl any) {
 	desc.Methods = slices.Clone(desc.Methods)
 	for i, m := range desc.Methods {
@@ -73,7 +73,7 @@ func (s *Server) register(desc grpc.ServiceDesc, impl any) {
 	s.grpc.RegisterService(&desc, impl)
 }
 
-// admitting returns the handler of a method for requests that may be too many, too large or nonsense.
+// admitting wraps the handler of a method: it refuses requests over the limits and messages that cannot be decoded.
 func (s *Server) admitting(handle grpc.MethodHandler) grpc.MethodHandler {
 	return func(srv any, ctx context.Context, decode func(any) error, mw grpc.UnaryServerInterceptor) (any, error) {
 		defer s.leave()

@@ -15,7 +15,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/requestid"
 )
 
-// withID returns the context with the id of the request, and whether that is a fresh one.
+// withID returns the context with the id of the request, and whether the id is a fresh one.
 func withID(ctx context.Context) (_ context.Context, fresh bool) {
 	first := func(key string) string {
 		if values := metadata.ValueFromIncomingContext(ctx, key); len(values) > 0 {
@@ -27,16 +27,16 @@ func withID(ctx context.Context) (_ context.Context, fresh bool) {
 	return requestid.With(ctx, id), fresh
 }
 
-// showID shows the client the id of its request. That is left out where the id would lead nowhere, as no line of the log
-// has it: HPACK takes a header that is new each time into its table each time, which makes an answer a tenth dearer.
+// showID sends the client the id of its request. Intercept skips it for a fresh id that no log line has: HPACK adds each
+// new header value to its table, so unique ids make an answer a tenth more expensive.
 func (s *Server) showID(ctx context.Context) {
 	if err := grpc.SetHeader(ctx, metadata.Pairs(requestid.Header, requestid.Of(ctx))); err != nil {
 		s.log.DebugContext(ctx, "The client is not shown the id of its gRPC request.", slog.Any("error", err))
 	}
 }
 
-// intercept stands around every unary request: it gives it an id, finds out who makes it, turns errors and panics into
-// statuses, and logs a line.
+// intercept wraps every unary request: it gives the request an id, authenticates the caller, converts errors and panics
+// to statuses, and logs a line.
 func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	began := time.Now()
 	ctx, fresh := withID(ctx)
@@ -60,7 +60,7 @@ func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerI
 	return resp, err
 }
 
-// call runs the handler for a caller who may be known, and makes an error of a panic.
+// call authenticates the caller, if the service requires it, and runs the handler. It converts a panic to an error.
 func (s *Server) call(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -79,8 +79,8 @@ func (s *Server) call(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 	return next(ctx, req)
 }
 
-// interceptStream stands around the streams of the health and reflection services. Those that wait, for
-// a change of health or for the next question, would hold up a shutdown, so they end when it begins.
+// interceptStream wraps the streams of the health and reflection services. A stream may wait long for a change
+// of health or for the client's next message, so all streams end when a shutdown begins.
 func (s *Server) interceptStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
 	defer s.leave()
 	if err := s.enter(ss.Context()); err != nil {
@@ -99,7 +99,7 @@ func (s *Server) interceptStream(srv any, ss grpc.ServerStream, info *grpc.Strea
 	return next(srv, &stream{ServerStream: ss, ctx: ctx})
 }
 
-// stream is a stream with another context.
+// stream replaces the context of a stream.
 type stream struct {
 	grpc.ServerStream
 	ctx context.Context
@@ -108,8 +108,8 @@ type stream struct {
 // Context implements [grpc.ServerStream].
 func (s *stream) Context() context.Context { return s.ctx }
 
-// RecvMsg implements [grpc.ServerStream]. It also returns when the context ends; whoever still receives
-// into m then is nobody's concern, for the handler returns, and with it the stream.
+// RecvMsg implements [grpc.ServerStream]. It also returns when the context ends. The goroutine may then still write
+// into m, which is harmless: the handler returns without reading m, and the goroutine ends with the stream.
 func (s *stream) RecvMsg(m any) error {
 	received := make(chan error, 1)
 	go func() { received <- s.ServerStream.RecvMsg(m) }()

@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fake answers every call with the same carts and error, and remembers what it was asked.
+// fake gives every call the same carts or error, and records the calls.
 type fake struct {
 	answer func(ctx context.Context) ([]*cart.Cart, error)
 
@@ -96,7 +96,7 @@ func serve(t testing.TB, carts cart.Service, o Options, dial ...grpc.DialOption)
 		if err := conn.Close(); err != nil {
 			t.Error(err)
 		}
-		// The test's own context has ended. A test that left a request behind is stopped hard.
+		// The test's own context has ended. The deadline cuts off any request that the test left in flight.
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {

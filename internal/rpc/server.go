@@ -1,5 +1,5 @@
-// Package rpc serves carts over gRPC: it turns requests into commands and references of the domain,
-// and what comes of them into messages and status codes.
+// Package rpc serves carts over gRPC: it converts requests to commands and references of the domain, and their
+// results to messages and status codes.
 package rpc
 
 import (
@@ -16,7 +16,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding"
-	_ "google.golang.org/grpc/encoding/gzip" // clients may compress, and the Python service understood it
+	_ "google.golang.org/grpc/encoding/gzip" // clients may compress, as they could with the Python service
 	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
@@ -28,31 +28,31 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// The limits of what clients may ask of the server. The largest valid request is a few kilobytes.
+// Limits for clients. The largest valid request is a few kilobytes.
 const (
-	maxRequestBytes  = 64 << 10 // of one message, unpacked
+	maxRequestBytes  = 64 << 10 // of one message, uncompressed
 	maxMetadataBytes = 16 << 10 // of one request, as HTTP/2 counts them
-	maxStreams       = 1000     // requests under way on one connection
+	maxStreams       = 1000     // requests in flight on one connection
 	minPingInterval  = 10 * time.Second
 )
 
-// maxHeaderBytes is the largest metadata that the library reads. More ends the connection, and with it all requests on
-// it. So it is well above maxMetadataBytes, which fails one request, and far below the 16 MiB that the library would
-// hold for each connection otherwise.
+// maxHeaderBytes is the largest metadata that the library reads. Larger metadata closes the connection, and with it all
+// other requests on it. So the bound is well above maxMetadataBytes, which fails one request alone, and far below the
+// library's default of 16 MiB.
 const maxHeaderBytes = 128 << 10
 
 // Options are the settings of a [Server]. All up to MaxRequests must be set.
 type Options struct {
 	RequestTimeout time.Duration // for one request, from its headers to its answer; a client may ask for less
 	Logger         *slog.Logger
-	ClientTimeout  time.Duration // for a client to introduce itself
-	IdleTimeout    time.Duration // after which a connection without requests is ended
-	MaxRequests    int           // under way at once; further ones are refused
+	ClientTimeout  time.Duration // for a client's TLS and HTTP/2 handshakes
+	IdleTimeout    time.Duration // after which a connection without requests is closed
+	MaxRequests    int           // in flight; further ones are refused
 
 	Auth *auth.Authenticator // nil: every caller is trusted
-	TLS  *tls.Config         // without it the server speaks in the clear
-	// ServerOptions are more options of the library, and may be left out. Unary interceptors among them stand around
-	// all else that the server does.
+	TLS  *tls.Config         // nil: connections are not encrypted
+	// ServerOptions are optional further options of the library. Unary interceptors among them run outside the
+	// server's own.
 	ServerOptions []grpc.ServerOption
 }
 
@@ -63,8 +63,8 @@ type Server struct {
 	timeout  time.Duration
 	log      *slog.Logger
 	auth     *auth.Authenticator
-	unary    map[string]bool // the full names of methods that have one answer
-	most     int64           // requests that may be under way at once
+	unary    map[string]bool // full names of the unary methods
+	most     int64           // the largest number of requests in flight
 	underWay atomic.Int64
 	unsent   unsent
 	stopping context.Context // ends when Shutdown begins
@@ -91,13 +91,13 @@ func New(carts cart.Service, o Options) *Server {
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.InTapHandle(s.tap),
-		// Requests are small. Windows that grow with the line would take a ping every few requests to measure it.
+		// Requests are small. Dynamic windows would send a ping every few requests to measure the bandwidth.
 		grpc.StaticStreamWindowSize(maxRequestBytes),
 		grpc.StaticConnWindowSize(maxRequestBytes),
 		grpc.ConnectionTimeout(o.ClientTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPingInterval, PermitWithoutStream: true}),
-		// Connections end now and then, so that clients find servers that were added; sooner where they
-		// are idle or the peer has gone silent.
+		// Connections have a maximum age, so that clients find new servers. They end sooner if they are idle or
+		// the peer does not answer pings.
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionIdle:     o.IdleTimeout,
 			MaxConnectionAge:      30 * time.Minute,
@@ -113,8 +113,8 @@ func New(carts cart.Service, o Options) *Server {
 	return s
 }
 
-// Serve answers requests on the listener, which it closes in the end. It returns nil after Shutdown,
-// and otherwise why it cannot go on.
+// Serve answers requests on the listener, and closes it before returning. It returns nil after Shutdown, and
+// otherwise the error that stopped it.
 func (s *Server) Serve(l net.Listener) error {
 	if err := s.grpc.Serve(l); !errors.Is(err, grpc.ErrServerStopped) {
 		return err
@@ -136,8 +136,8 @@ func (s *Server) SetReady(ready bool) {
 // Drain makes health checks answer NOT_SERVING from now on. Requests are served as before.
 func (s *Server) Drain() { s.health.Shutdown() }
 
-// Shutdown drains the server, accepts nothing more and returns when the requests under way are done.
-// When ctx ends first, it cancels them, waits for them to notice, and returns ctx's error.
+// Shutdown drains the server, accepts nothing more and returns when the requests in flight are done.
+// If ctx ends first, it cancels the requests, waits for their handlers to return, and returns ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	s.stop()

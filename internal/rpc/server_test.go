@@ -24,7 +24,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// rawCodec sends bytes as they are.
+// rawCodec sends a message that is already encoded.
 type rawCodec struct{ encoding.CodecV2 }
 
 func (c rawCodec) Marshal(v any) (mem.BufferSlice, error) {
@@ -54,7 +54,7 @@ func TestUndecodable(t *testing.T) {
 
 func TestRequestTooLarge(t *testing.T) {
 	c := client(t, always(sample()), Options{})
-	// Packed it is small; what counts is what the server would have to hold.
+	// Compressed, the message is small. The limit applies to its uncompressed size.
 	for name, opts := range map[string][]grpc.CallOption{"plain": nil, "packed": {grpc.UseCompressor(gzip.Name)}} {
 		t.Run(name, func(t *testing.T) {
 			_, err := c.UpsertCart(t.Context(), &cartv1.UpsertCartRequest{Cookie: strings.Repeat("c", maxRequestBytes)}, opts...)
@@ -65,7 +65,8 @@ func TestRequestTooLarge(t *testing.T) {
 	}
 }
 
-// TestInterceptorsSeeRefusedMessages checks that requests whose message is of no use are counted like others, and have an id.
+// TestInterceptorsSeeRefusedMessages checks that interceptors see requests with a refused message, and that the client
+// gets their id.
 func TestInterceptorsSeeRefusedMessages(t *testing.T) {
 	seen := make(chan codes.Code, 1)
 	_, conn := serve(t, always(sample()), Options{ServerOptions: []grpc.ServerOption{grpc.ChainUnaryInterceptor(
@@ -81,7 +82,7 @@ func TestInterceptorsSeeRefusedMessages(t *testing.T) {
 	} {
 		var header metadata.MD
 		_ = conn.Invoke(ctx, cartv1.CartService_GetCart_FullMethodName, message, new(cartv1.CartResponse), grpc.ForceCodecV2(raw), grpc.Header(&header))
-		// What is too large the library answers before anybody could set a header.
+		// The library refuses too large a message before the server can set a header.
 		if got := header.Get("x-request-id"); !slices.Equal(got, []string{"abc"}) && len(message) <= maxRequestBytes {
 			t.Errorf("message of %d bytes: the client is shown the id %q", len(message), got)
 		}
@@ -91,7 +92,7 @@ func TestInterceptorsSeeRefusedMessages(t *testing.T) {
 	}
 }
 
-// TestIDs checks when the client of a request is shown its id.
+// TestIDs checks when the client gets the id of its request.
 func TestIDs(t *testing.T) {
 	_, conn := serve(t, always(sample()), Options{})
 	_, badConn := serve(t, failing(cart.ErrNotFound), Options{})
@@ -118,7 +119,7 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-// TestMessageNeverComes checks that a request ends in time whose message stays out, and leaves its place to others.
+// TestMessageNeverComes checks that a request whose message never arrives ends in time and makes room for others.
 func TestMessageNeverComes(t *testing.T) {
 	_, conn := serve(t, always(sample()), Options{RequestTimeout: 50 * time.Millisecond, MaxRequests: 1})
 	for _, method := range []string{cartv1.CartService_GetCart_FullMethodName, healthv1.Health_Check_FullMethodName} {
@@ -130,7 +131,7 @@ func TestMessageNeverComes(t *testing.T) {
 			switch err := stream.RecvMsg(new(cartv1.CartResponse)); status.Code(err) {
 			case codes.DeadlineExceeded:
 				ended++
-			case codes.ResourceExhausted: // the library answers a moment before the request before it has left
+			case codes.ResourceExhausted: // the client has the last answer a moment before the server counts that request out
 			default:
 				t.Fatalf("%s: got %v, want DeadlineExceeded", method, err)
 			}
@@ -138,7 +139,7 @@ func TestMessageNeverComes(t *testing.T) {
 	}
 }
 
-// TestStreamsTakePlaces has a stream that lasts take the only place that there is.
+// TestStreamsTakePlaces checks that a long-lived stream counts as a request in flight.
 func TestStreamsTakePlaces(t *testing.T) {
 	_, conn := serve(t, always(sample()), Options{MaxRequests: 1})
 	watch := func(ctx context.Context) error {
@@ -165,14 +166,14 @@ func TestStreamsTakePlaces(t *testing.T) {
 		t.Errorf("a request: got %v, want ResourceExhausted", err)
 	}
 	leave()
-	for err := get(); err != nil; err = get() { // the server takes a moment to hear of it
+	for err := get(); err != nil; err = get() { // the server notices after a moment
 		if status.Code(err) != codes.ResourceExhausted {
 			t.Fatal(err)
 		}
 	}
 }
 
-// TestTooMuchMetadata sends the most metadata that may be and more, to methods of each service and of each kind.
+// TestTooMuchMetadata sends the largest metadata allowed, and more, to methods of each service and of each kind.
 func TestTooMuchMetadata(t *testing.T) {
 	var seen []codes.Code
 	counting := func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
@@ -181,7 +182,7 @@ func TestTooMuchMetadata(t *testing.T) {
 		return resp, err
 	}
 	_, conn := serve(t, always(sample()), Options{ServerOptions: []grpc.ServerOption{grpc.ChainUnaryInterceptor(counting)}})
-	const name, others = "x-large", 300 // what the library adds takes less than this
+	const name, others = "x-large", 300 // more than the library's own metadata takes
 	most := strings.Repeat("v", maxMetadataBytes-len(name)-32-others)
 	for method, call := range map[string]func(ctx context.Context) error{
 		"unary": func(ctx context.Context) error {
@@ -232,7 +233,7 @@ func TestUnknownMethod(t *testing.T) {
 	}
 }
 
-// untilEnd returns a fake that says on the channel that it has begun, and answers when its context ends.
+// untilEnd returns a fake that sends its context on the channel when a call begins, and answers when the context ends.
 func untilEnd(begun chan<- context.Context) *fake {
 	return &fake{answer: func(ctx context.Context) ([]*cart.Cart, error) {
 		begun <- ctx
@@ -245,7 +246,7 @@ func TestRequestTimeout(t *testing.T) {
 	c := client(t, untilEnd(make(chan context.Context, 1)), Options{RequestTimeout: time.Millisecond})
 	_, err := c.GetCart(t.Context(), &cartv1.GetCartRequest{CartId: 1})
 	if got := status.Code(err); got != codes.Unavailable {
-		t.Errorf("got %v, want Unavailable: it is the service that gave up, not the caller", got)
+		t.Errorf("got %v, want Unavailable: the service timed out, not the client", got)
 	}
 }
 
@@ -371,8 +372,7 @@ func TestShutdownLosesPatience(t *testing.T) {
 	}
 }
 
-// TestShutdownEndsIdleReflection checks that a tool that is connected and asks nothing does not hold the
-// server up.
+// TestShutdownEndsIdleReflection checks that an idle reflection stream does not delay a shutdown.
 func TestShutdownEndsIdleReflection(t *testing.T) {
 	s, conn := serve(t, always(sample()), Options{})
 	idle, err := reflectionv1.NewServerReflectionClient(conn).ServerReflectionInfo(t.Context())
@@ -383,7 +383,7 @@ func TestShutdownEndsIdleReflection(t *testing.T) {
 	if err := idle.Send(ask); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := idle.Recv(); err != nil { // the stream is being served
+	if _, err := idle.Recv(); err != nil { // the handler runs now
 		t.Fatal(err)
 	}
 	if err := s.Shutdown(t.Context()); err != nil {
@@ -394,7 +394,7 @@ func TestShutdownEndsIdleReflection(t *testing.T) {
 	}
 }
 
-// TestShutdownEndsWatches checks that who watches the health of the server does not hold it up.
+// TestShutdownEndsWatches checks that a health watch does not delay a shutdown.
 func TestShutdownEndsWatches(t *testing.T) {
 	s, conn := serve(t, always(sample()), Options{})
 	watch, err := healthv1.NewHealthClient(conn).Watch(t.Context(), &healthv1.HealthCheckRequest{})

@@ -8,7 +8,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// service implements CartService. Its errors are the domain's; the server turns them into statuses.
+// service implements CartService. It returns errors of the domain; the server converts them to statuses.
 type service struct {
 	cartv1.UnsafeCartServiceServer // so that a method without an implementation does not compile
 
@@ -65,7 +65,7 @@ func (s *service) GetCart(ctx context.Context, req *cartv1.GetCartRequest) (*car
 // GetActiveCart implements [cartv1.CartServiceServer].
 func (s *service) GetActiveCart(ctx context.Context, req *cartv1.GetActiveCartRequest) (*cartv1.CartResponse, error) {
 	owner, err := ownerOf(ctx, req.GetUserId(), req.GetCookie())
-	// It names the cart in the same way and with the same limits.
+	// An upsert names its cart in the same way, with the same limits.
 	named := cart.Upsert{CompanyID: req.GetCompanyId(), Owner: owner}
 	if err := cart.Invalid(named.Validate(), err); err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func (s *service) ListByIds(ctx context.Context, req *cartv1.ListByIdsRequest) (
 	return list(s.carts.GetMany(ctx, ids))
 }
 
-// do runs the command unless its own check, or one that was made before, found it invalid.
+// do runs the command, unless it is invalid or found has an error.
 func (s *service) do(ctx context.Context, cmd cart.Command, found ...error) (*cartv1.CartResponse, error) {
 	if err := cart.Invalid(append(found, cmd.Validate())...); err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// call sends the request by the method that takes such requests. The error is the call's.
+// call sends the request by the method for its type. The error is the call's.
 func call(ctx context.Context, c cartv1.CartServiceClient, req any) (any, error) {
 	switch req := req.(type) {
 	case *cartv1.UpsertCartRequest:
@@ -45,7 +45,7 @@ func call(ctx context.Context, c cartv1.CartServiceClient, req any) (any, error)
 	}
 }
 
-// manyIDs returns n ids, each of them twice.
+// manyIDs returns n ids, each twice.
 func manyIDs(n int64) (ids []int64) {
 	for id := range n {
 		ids = append(ids, id+1, id+1)

@@ -16,7 +16,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/requestid"
 )
 
-// statusCodes says how failures are answered. What is not in it is a bug and INTERNAL.
+// statusCodes maps the errors of the domain. Any other error is a bug: INTERNAL.
 var statusCodes = map[cart.Code]codes.Code{
 	cart.CodeInvalid:        codes.InvalidArgument,
 	cart.CodeNotFound:       codes.NotFound,
@@ -34,23 +34,23 @@ var statusCodes = map[cart.Code]codes.Code{
 	cart.CodeRateLimited:     codes.ResourceExhausted,
 }
 
-// retryAfter is how long a client is asked to wait when the service could not serve it.
+// retryAfter is how long a client should wait, at least, before it repeats a request that was not served.
 const retryAfter = time.Second
 
-// toStatus returns the status that answers a failed request, nil for nil. ctx is the caller's. Nothing
-// private gets out.
+// toStatus returns the status that answers a failed request, or nil for nil. Ctx is the request's. The status shows
+// clients nothing private.
 func (s *Server) toStatus(ctx context.Context, method string, err error) error {
 	if err == nil {
 		return nil
 	}
-	// Only where the caller's own time is over: that the service's is, is an outage.
+	// Only if the client cancelled or its own deadline passed. If the service's timeout ended ctx, that is an outage.
 	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) && !errors.Is(context.Cause(ctx), errTimeout) {
 		return status.FromContextError(ended).Err()
 	}
 	e, ok := errors.AsType[*cart.Error](err)
 	if !ok {
 		if _, ok := status.FromError(err); ok {
-			return err // of the library's own services, or made here
+			return err // from the library's services, or made in this package
 		}
 		return s.internal(ctx, method, err)
 	}
@@ -65,7 +65,7 @@ func (s *Server) toStatus(ctx context.Context, method string, err error) error {
 	return st.Err()
 }
 
-// details returns what a program can read: which fields are at fault, or when to try again.
+// details returns the machine-readable details: the invalid fields, or when to retry.
 func details(e *cart.Error, code codes.Code) []protoadapt.MessageV1 {
 	switch code {
 	case codes.InvalidArgument:
@@ -82,7 +82,7 @@ func details(e *cart.Error, code codes.Code) []protoadapt.MessageV1 {
 	}
 }
 
-// internal logs a bug, and returns the status that names the request's id, which the log has too, and nothing else.
+// internal logs a bug, and returns a status that shows nothing but the request's id, which the log has too.
 func (s *Server) internal(ctx context.Context, method string, err error, more ...slog.Attr) error {
 	s.log.LogAttrs(ctx, slog.LevelError, "A gRPC request failed.",
 		append([]slog.Attr{slog.String("method", method), slog.Any("error", err)}, more...)...)

@@ -33,6 +33,8 @@ func TestStatusCodes(t *testing.T) {
 		"no cart":      {cart.ErrNotFound, codes.NotFound, false},
 		"not allowed":  {&cart.Error{Code: cart.CodeNotAllowed, Detail: "No."}, codes.FailedPrecondition, false},
 		"not active":   {&cart.Error{Code: cart.CodeNotActive, Detail: "No."}, codes.FailedPrecondition, false},
+		"full":         {&cart.Error{Code: cart.CodeFull, Detail: "No."}, codes.FailedPrecondition, false},
+		"unpriced":     {&cart.Error{Code: cart.CodeUnpriced, Detail: "No."}, codes.FailedPrecondition, false},
 		"conflict":     {cart.ErrConflict, codes.Aborted, false},
 		"overloaded":   {cart.ErrOverloaded, codes.ResourceExhausted, true},
 		"rate limited": {cart.RateLimited(time.Millisecond), codes.ResourceExhausted, true},
@@ -75,7 +77,7 @@ func TestStatusCodes(t *testing.T) {
 	}
 }
 
-// TestEndedRequests is about errors that come of the caller's own context.
+// TestEndedRequests checks the statuses of failed requests whose own context has ended.
 func TestEndedRequests(t *testing.T) {
 	s, _ := serve(t, failing(nil), Options{})
 	cancelled, cancel := context.WithCancel(t.Context())
@@ -105,7 +107,7 @@ func TestEndedRequests(t *testing.T) {
 	}
 }
 
-// TestInternal checks that the log holds the cause under the id that the client is told.
+// TestInternal checks that the log has the cause under the id that the client gets.
 func TestInternal(t *testing.T) {
 	panics := &fake{answer: func(context.Context) ([]*cart.Cart, error) { panic(secret) }}
 	for name, f := range map[string]*fake{"error": failing(errors.New(secret)), "panic": panics} {

@@ -10,15 +10,16 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// maxUnsent is how many bytes of lists may wait for clients to take them, on all connections. The list that comes to
-// exceed it is sent, further ones are refused.
+// maxUnsent is how many bytes of lists may wait for clients to read them, over all connections. The list that exceeds
+// the limit is still sent; further ones are refused.
 const maxUnsent = 32 << 20
 
-// unsent counts the bytes of lists that the library holds until clients take them. The library ends a request when it
-// has the answer, and not when the client has it: one that takes nothing could make it hold any number of lists.
+// unsent counts the bytes of lists that the library buffers until clients read them. For the library, a request is over
+// when the answer is queued, not when the client has read it. So a client that reads nothing could make the library
+// buffer any number of lists.
 type unsent struct{ bytes atomic.Int64 }
 
-// check returns [cart.ErrOverloaded] while too much waits.
+// check returns [cart.ErrOverloaded] while too many bytes wait.
 func (u *unsent) check() error {
 	if u.bytes.Load() > maxUnsent {
 		return cart.ErrOverloaded
@@ -26,7 +27,7 @@ func (u *unsent) check() error {
 	return nil
 }
 
-// hold counts the bytes until the library has sent them, or has forgotten them with their connection.
+// hold counts the bytes until the library has sent them, or has dropped them with their connection.
 func (u *unsent) hold(data []byte) mem.Buffer {
 	size := int64(len(data)) // release must not refer to the data, or it would never be collected
 	u.bytes.Add(size)
@@ -36,7 +37,7 @@ func (u *unsent) hold(data []byte) mem.Buffer {
 	return mem.NewBuffer(held, sent(release))
 }
 
-// sent is a [mem.BufferPool] that calls a function when a buffer is given back.
+// sent is a [mem.BufferPool] that is called when a buffer is returned.
 type sent func()
 
 // Get implements [mem.BufferPool].

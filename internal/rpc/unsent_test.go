@@ -28,8 +28,8 @@ func long() []*cart.Cart {
 	return carts
 }
 
-// TestUntakenListsAreBounded has a client that asks for long lists and takes none of them. Others get no lists until
-// it gives up its requests, or its connection.
+// TestUntakenListsAreBounded has a client that asks for long lists and reads none of them. Other clients get no lists
+// until it cancels its requests, or closes its connection.
 func TestUntakenListsAreBounded(t *testing.T) {
 	s, conn := serve(t, always(long()...), Options{})
 	c := cartv1.NewCartServiceClient(conn)
@@ -70,7 +70,7 @@ func TestUntakenListsAreBounded(t *testing.T) {
 			if err := greedy.Close(); err != nil {
 				t.Error(err)
 			}
-			for s.unsent.check() != nil { // the server hears of it after a moment
+			for s.unsent.check() != nil { // the server notices after a moment
 				runtime.GC()
 			}
 			if err := ask(); err != nil {
@@ -79,6 +79,6 @@ func TestUntakenListsAreBounded(t *testing.T) {
 		})
 	}
 	if held := s.unsent.bytes.Load(); held > 16<<20 {
-		t.Errorf("%d bytes are counted that nobody holds", held)
+		t.Errorf("%d bytes are still counted after their lists were dropped", held)
 	}
 }

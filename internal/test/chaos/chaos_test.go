@@ -16,7 +16,7 @@ import (
 	pgtest "github.com/sellio/sellio-cart/internal/test/pg"
 )
 
-// binDir is where the program is built.
+// binDir is the directory into which the program is built.
 var binDir string
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
@@ -31,7 +31,7 @@ func testMain(m *testing.M) (code int) {
 	return pgtest.Main(m, func() error { return goleak.Find() })
 }
 
-// rounds returns how often every fault is to strike.
+// rounds returns how often each fault strikes.
 func rounds(t *testing.T) int {
 	t.Helper()
 	text := os.Getenv("CHAOS_ROUNDS")
@@ -85,7 +85,7 @@ func TestSQLite(t *testing.T) {
 	fmt.Print(s.table())
 }
 
-// TestLedgerFindsFaults breaks stored carts on purpose: a ledger that finds nothing must be one that would.
+// TestLedgerFindsFaults breaks stored carts on purpose, to check that the ledger notices.
 func TestLedgerFindsFaults(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -105,7 +105,7 @@ func TestLedgerFindsFaults(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "cart.db")
 			s.fill(path)
 			if found := s.compare(readSQLite(t, path)); len(found) > 0 {
-				t.Fatalf("finds %v in what is right", found)
+				t.Fatalf("finds %v in carts that are right", found)
 			}
 			db := openSQLite(t, path)
 			if _, err := db.ExecContext(t.Context(), test.sql); err != nil {
@@ -118,7 +118,7 @@ func TestLedgerFindsFaults(t *testing.T) {
 	}
 }
 
-// fill puts lines into a cart of the first client, in a file that no service has open.
+// fill puts lines into a cart of the first client, in a database file that no service has open.
 func (s *site) fill(path string) {
 	s.t.Helper()
 	store, err := sqlite.Open(s.t.Context(), path)

@@ -13,20 +13,20 @@ import (
 
 const (
 	clients = 8
-	// pause is how long a client waits before it repeats a command, at most. Clients in earnest are asked to wait a
-	// second; here it is less, so that the time until the service serves again can be told.
+	// pause is the longest time that a client waits before it repeats a command. Real clients are asked to wait a
+	// second; here it is less, to measure how soon the service serves again.
 	pause = 40 * time.Millisecond
-	// lifetimes is the number of lives that a client can have.
+	// lifetimes is the largest number of lives of a client.
 	lifetimes = 1 << 20
 )
 
-// client fills carts, one command after another.
+// client fills carts, one command at a time.
 type client struct {
 	site   *site
 	number int64
 	random *rand.Rand
 	lives  []*life
-	items  int64 // how many it has put into carts
+	items  int64 // number of lines made so far
 }
 
 func newClient(s *site, number int64) *client {
@@ -35,7 +35,7 @@ func newClient(s *site, number int64) *client {
 	return c
 }
 
-// beginLife begins a cart at another company, in turn as a user and as a guest.
+// beginLife begins a cart at another company, alternately as a user and as a guest.
 func (c *client) beginLife() {
 	l := &life{company: c.number*lifetimes + int64(len(c.lives)), owner: cart.User(c.number), states: []*cart.Cart{nil}}
 	if len(c.lives)%2 == 1 {
@@ -44,7 +44,7 @@ func (c *client) beginLife() {
 	c.lives = append(c.lives, l)
 }
 
-// run sends commands until stop is closed. It returns between two commands, so that none is left undecided.
+// run sends commands until stop is closed. It returns between two commands, so that none has an unknown outcome.
 func (c *client) run(ctx context.Context, stop <-chan struct{}, together *crowd) {
 	for {
 		select {
@@ -74,7 +74,7 @@ func (c *client) run(ctx context.Context, stop <-chan struct{}, together *crowd)
 	}
 }
 
-// insist sends a command, to one instance or the other, until it is acknowledged. Each answer is entered by take.
+// insist sends a command, to one instance or the other, until it is acknowledged. Take enters each answer.
 func (c *client) insist(ctx context.Context, cmd cart.Command, take func(answer) verdict) {
 	t := c.site.t
 	for {
@@ -108,7 +108,7 @@ func (c *client) insist(ctx context.Context, cmd cart.Command, take func(answer)
 	}
 }
 
-// next draws a command on the cart of a life, which changes it.
+// next draws a command that changes the cart of a life.
 func (c *client) next(l *life) cart.Command {
 	now := l.states[0]
 	if now == nil {
@@ -142,16 +142,16 @@ func (c *client) next(l *life) cart.Command {
 	}
 }
 
-// over reports whether nothing more is to be done to the cart of a life.
+// over reports whether the client is done with the cart of a life.
 func (c *client) over(l *life) bool {
 	now := l.states[0]
 	return now == nil || now.Status == cart.CheckedOut || now.Status == cart.Cancelled || l.doubtful && len(now.Items) > 20
 }
 
-// newItem returns a line of a product that no cart has yet.
+// newItem returns a line with a product that no cart has yet.
 func (c *client) newItem() cart.Item { return c.item(c.number*lifetimes + c.items) }
 
-// item returns a line unlike all others.
+// item returns a line that differs from all others.
 func (c *client) item(product int64) cart.Item {
 	c.items++
 	return cart.Item{
@@ -162,7 +162,7 @@ func (c *client) item(product int64) cart.Item {
 	}
 }
 
-// total sums lines in cents. What clients put into one cart is far below the limit of 64 bits.
+// total returns the sum of the lines. It counts in cents: the carts of these clients are far from overflowing 64 bits.
 func total(items []cart.Item) string {
 	var cents int64
 	for _, i := range items {

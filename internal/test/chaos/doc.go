@@ -1,8 +1,8 @@
-// Package chaos checks that no fault loses or doubles a write. Its tests run the real program in processes of its own,
-// two on one database, under the load of clients that keep a ledger: which writes were acknowledged, and of which they
-// do not know what became. Then they kill, cut, fill and lock what the service depends on, and compare what is stored
-// with the ledger. docs/reliability.md tells what is promised.
+// Package chaos checks that no fault loses or doubles a write. Its tests run the real program as two processes on one
+// database. Clients put load on them and keep a ledger: which writes were acknowledged, and which have an unknown outcome.
+// Meanwhile the tests kill processes, cut connections, fill the disk and lock rows. Then they compare the stored carts
+// with the ledger. docs/reliability.md states the promises.
 //
-// Each fault strikes once under go test; make chaos lets them strike again and again. The tests need Linux, which can
-// limit the files of a running process: that is how a disk gets full here, without any privilege.
+// Each fault strikes once under go test, and many times under make chaos. The tests need Linux, which can limit the size
+// of the files of a running process: so the tests simulate a full disk without privileges.
 package chaos

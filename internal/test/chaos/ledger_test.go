@@ -14,49 +14,49 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// outcome is what a client knows of a command after it has sent it.
+// outcome is what a client knows about a command that it has sent.
 type outcome int
 
 const (
 	acknowledged outcome = iota // done, or refused by the rules
-	refused                     // nothing was done, and it may be repeated
+	refused                     // not done, and may be repeated
 	unknown                     // it may or may not have been done
-	faulted                     // nothing was done, and the service calls it a bug
+	faulted                     // not done, and the service reports a bug
 	outcomes
 )
 
-// answer is what a command came to.
+// answer is the result of a command.
 type answer struct {
 	outcome outcome
-	cart    *cart.Cart // as the answer shows it; nil where there is no such cart or line
+	cart    *cart.Cart // in the answer; nil if there is no such cart or line
 	total   string
 	err     error // why it was not acknowledged
 }
 
-// verdict is what the ledger says of a cart.
+// verdict is the ledger's judgement of a cart.
 type verdict int
 
 const (
 	right   verdict = iota
 	lost            // acknowledged writes are missing
-	doubled         // something was done twice, or was done that nobody was told of
-	torn            // neither as before a write nor as after it
+	doubled         // a write was done twice, or one was done that no client knows of
+	torn            // neither the state before a write nor the state after it
 	verdicts
 )
 
 // String names the verdict.
 func (v verdict) String() string { return [...]string{"right", "lost", "doubled", "torn"}[v] }
 
-// ledger counts what the clients of a site were told, and lets a test wait for it.
+// ledger counts the outcomes that the clients of a site saw, and lets a test wait for them.
 type ledger struct {
 	mu       sync.Mutex
 	grown    *sync.Cond
 	outcomes [outcomes]int
 	clients  map[*client][outcomes]int
-	failures [instances]int // answers that did not acknowledge, or none
+	failures [instances]int // commands that were not acknowledged
 	verdicts [verdicts]int
 	mended   time.Time                // when the last fault ended
-	again    [instances]time.Duration // from then to the first write acknowledged by each instance; 0: none yet
+	again    [instances]time.Duration // from then to each instance's first acknowledged write; 0: none yet
 }
 
 func newLedger() *ledger {
@@ -65,7 +65,7 @@ func newLedger() *ledger {
 	return l
 }
 
-// record enters the outcome of a command that a client sent to an instance at that time.
+// record enters the outcome of a command that a client sent to an instance at time began.
 func (l *ledger) record(o outcome, c *client, instance int, began time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -89,27 +89,27 @@ func (l *ledger) judge(v verdict) {
 	l.verdicts[v]++
 }
 
-// counts returns how many commands came to each outcome.
+// counts returns the number of commands with each outcome.
 func (l *ledger) counts() [outcomes]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.outcomes
 }
 
-// failuresOf returns how many commands of a client were not acknowledged.
+// failuresOf returns the number of a client's commands that were not acknowledged.
 func (l *ledger) failuresOf(c *client) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.failed(c)
 }
 
-// failed is failuresOf under the lock.
+// failed is failuresOf for callers that hold the lock.
 func (l *ledger) failed(c *client) int {
 	of := l.clients[c]
 	return of[refused] + of[unknown] + of[faulted]
 }
 
-// ofNeighbours returns how many commands of other clients came to each outcome.
+// ofNeighbours returns the number of other clients' commands with each outcome.
 func (l *ledger) ofNeighbours(c *client) [outcomes]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -120,13 +120,13 @@ func (l *ledger) ofNeighbours(c *client) [outcomes]int {
 	return sum
 }
 
-// await waits until n more commands have come to one of these outcomes.
+// await waits for n more commands with one of these outcomes.
 func (l *ledger) await(t *testing.T, n int, kinds ...outcome) {
 	t.Helper()
 	l.awaitAfter(t, func() {}, n, kinds...)
 }
 
-// awaitAfter is await for what strike brings about, which may be there before strike returns.
+// awaitAfter is await for outcomes that strike causes. It counts from before strike, which may return after they occur.
 func (l *ledger) awaitAfter(t *testing.T, strike func(), n int, kinds ...outcome) {
 	t.Helper()
 	sum := func() (sum int) {
@@ -158,8 +158,8 @@ func (l *ledger) awaitFailures(t *testing.T, n int) {
 	})
 }
 
-// servedAgain is called when a fault has ended. It waits until every instance has acknowledged a write since, and
-// returns how long the slowest one took.
+// servedAgain is called when a fault has ended. It waits until every instance has acknowledged a write, and returns the
+// time that the slowest one took.
 func (l *ledger) servedAgain(t *testing.T) time.Duration {
 	t.Helper()
 	l.mu.Lock()
@@ -171,7 +171,7 @@ func (l *ledger) servedAgain(t *testing.T) time.Duration {
 	return slices.Max(l.again[:])
 }
 
-// wait waits until done, which runs under the lock, returns true.
+// wait waits until done returns true. Done runs under the lock.
 func (l *ledger) wait(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -191,22 +191,22 @@ func (l *ledger) wait(t *testing.T, what string, done func() bool) {
 	}
 }
 
-// life is what one client did to one owner's cart at one company, one command after another. It repeats a command until
-// that is acknowledged, as clients are told to do.
+// life is the history of one owner's cart at one company. One client changes it, one command at a time, and repeats each
+// command until it is acknowledged, as clients are told to do.
 type life struct {
 	company int64
 	owner   cart.Owner
-	// states are what may be stored now, nil for no cart. Between two commands there is one.
+	// states are the carts that may be stored now; nil is no cart. Between two commands there is only one.
 	states []*cart.Cart
-	// doubtful says that the cart's creation was once of unknown outcome. A creation that is still on its way comes to
-	// nothing while the owner has the cart, so such a cart stays as it is.
+	// doubtful is true once the cart's creation has had an unknown outcome. Such a creation may still be in flight; it
+	// makes no second cart while the owner has this one. So such a cart must stay ACTIVE and keep a line.
 	doubtful bool
 	emptying bool
 }
 
 func (l *life) ref() cart.Ref { return cart.ActiveOf(l.company, l.owner) }
 
-// take enters what a command came to, and says whether the answer is one that it can have.
+// take enters the result of a command, and judges whether the answer is possible.
 func (l *life) take(cmd cart.Command, a answer) verdict {
 	if a.outcome == unknown {
 		l.doubt(cmd)
@@ -233,7 +233,7 @@ func (l *life) take(cmd cart.Command, a answer) verdict {
 	return right
 }
 
-// doubt adds what is stored if the command was done.
+// doubt adds the states that are possible if the command was done.
 func (l *life) doubt(cmd cart.Command) {
 	l.doubtful = l.doubtful || slices.Contains(l.states, nil)
 	for _, before := range l.states {
@@ -244,8 +244,8 @@ func (l *life) doubt(cmd cart.Command) {
 	}
 }
 
-// apply returns what the command answers and what it leaves stored. The rules are those of the service: what they say is
-// tested elsewhere, and here it is whether faults break what they said.
+// apply returns the cart that the command answers with, and the cart that it stores. It uses the service's own rules:
+// other tests check the rules, and these check that faults do not break their results.
 func apply(cmd cart.Command, before *cart.Cart) (answered, stored *cart.Cart, err error) {
 	after, err := cmd.Apply(before)
 	if err != nil {
@@ -257,7 +257,7 @@ func apply(cmd cart.Command, before *cart.Cart) (answered, stored *cart.Cart, er
 	return after, after, nil
 }
 
-// same reports whether got is the cart that is expected, whose id may not be known yet.
+// same reports whether got is the expected cart. The id of want may still be unknown.
 func same(want, got *cart.Cart) bool {
 	if want == nil || got == nil {
 		return want == got
@@ -266,7 +266,7 @@ func same(want, got *cart.Cart) bool {
 		want.Status == got.Status && want.Version == got.Version && slices.Equal(want.Items, got.Items)
 }
 
-// withID returns the stored cart with the id that an answer shows.
+// withID returns the stored cart with the id from an answer.
 func withID(stored, got *cart.Cart) *cart.Cart {
 	if stored == nil || got == nil {
 		return stored
@@ -276,7 +276,7 @@ func withID(stored, got *cart.Cart) *cart.Cart {
 	return &c
 }
 
-// compare says what is wrong with a cart that should be one of these.
+// compare judges a cart that should be one of the possible ones.
 func compare(got *cart.Cart, possible []*cart.Cart) verdict {
 	version := func(c *cart.Cart) int64 {
 		if c == nil {
@@ -301,7 +301,7 @@ func compare(got *cart.Cart, possible []*cart.Cart) verdict {
 	}
 }
 
-// crowd is a cart that all clients put lines into at once, each one a product of its own.
+// crowd is a cart into which all clients put lines at once, each client its own product.
 type crowd struct {
 	company int64
 	mu      sync.Mutex
@@ -309,14 +309,14 @@ type crowd struct {
 	changes int64               // acknowledged
 }
 
-// crowdOwner owns the crowds. It is no client's.
+// crowdOwner owns the crowds. No client uses it otherwise.
 var crowdOwner = cart.User(1 << 40)
 
 func newCrowd(company int64) *crowd { return &crowd{company: company, lines: map[int64]cart.Item{}} }
 
 func (c *crowd) ref() cart.Ref { return cart.ActiveOf(c.company, crowdOwner) }
 
-// take enters an acknowledged change, and says whether the answer shows it.
+// take enters an acknowledged change, and judges whether the answer shows it.
 func (c *crowd) take(item cart.Item, got *cart.Cart) verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -328,7 +328,7 @@ func (c *crowd) take(item cart.Item, got *cart.Cart) verdict {
 	return right
 }
 
-// compare says what is wrong with the cart when no command is under way. Each change is one version.
+// compare judges the stored cart when no command is in flight. Each change increases the version by one.
 func (c *crowd) compare(got *cart.Cart) verdict {
 	switch {
 	case got == nil && c.changes == 0:

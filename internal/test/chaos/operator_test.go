@@ -3,6 +3,7 @@
 package chaos
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 
@@ -11,7 +12,7 @@ import (
 	pgtest "github.com/sellio/sellio-cart/internal/test/pg"
 )
 
-// reconnectSQL ends all sessions of clients but this one.
+// reconnectSQL ends all client sessions but its own.
 const reconnectSQL = `
 	SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`
 
@@ -27,8 +28,8 @@ func (d *postgres) reconnect(conn *pgx.Conn) {
 	}
 }
 
-// readOnly makes new sessions read-only. Those that began meanwhile stay so when the setting is back. An instance has
-// several, which it takes in turn.
+// readOnly makes new sessions read-only. Sessions that begin meanwhile stay read-only after the setting is reset. An
+// instance has several sessions and uses them in turn, so readOnly waits for more failures than other faults.
 func (d *postgres) readOnly() {
 	d.denyWrites()
 	d.ledger.awaitFailures(d.t, 4*felt)
@@ -45,7 +46,7 @@ func (d *postgres) denyWrites() {
 	}
 }
 
-// refuseLogin lets the service no longer in: for its role, its password, and its database.
+// refuseLogin makes the server refuse the service's login, in turn for its role, its password and its database.
 func (d *postgres) refuseLogin() {
 	u, err := url.Parse(d.server.URL())
 	if err != nil {
@@ -56,7 +57,7 @@ func (d *postgres) refuseLogin() {
 	for _, s := range []struct{ refuse, allow string }{
 		{"ALTER ROLE postgres NOLOGIN", "ALTER ROLE postgres LOGIN"},
 		{"ALTER ROLE postgres PASSWORD 'other'", "ALTER ROLE postgres PASSWORD '" + password + "'"},
-		// ALTER DATABASE … ALLOW_CONNECTIONS would need another database to say it from.
+		// ALTER DATABASE … ALLOW_CONNECTIONS would need a connection to another database.
 		{"UPDATE pg_database SET datallowconn = false WHERE datname = 'postgres'",
 			"UPDATE pg_database SET datallowconn = true WHERE datname = 'postgres'"},
 	} {
@@ -74,8 +75,8 @@ func (d *postgres) refuseLogin() {
 	}
 }
 
-// restoreSQL does what pg_restore --clean --single-transaction does with a dump of this moment, for servers whose package has
-// no pg_restore: everything is made again under its name, and nothing has the OID that it had.
+// restoreSQL has the effect of pg_restore --clean --single-transaction with a dump of this moment, for servers whose
+// package lacks pg_restore: it makes all objects again under their names, and none keeps its OID.
 const restoreSQL = `
 DO $$
 DECLARE
@@ -109,8 +110,8 @@ BEGIN
 END
 $$`
 
-// restore dumps the database that the service is using, and restores it. It is read-only meanwhile, so that no write is
-// acknowledged between the two.
+// restore dumps and restores the database while the service uses it. The database is read-only meanwhile, so that no
+// write is acknowledged between the dump and the restore.
 func (d *postgres) restore() {
 	d.denyWrites()
 	restored := d.server.Restore()
@@ -133,7 +134,8 @@ func (d *postgres) restoreBySQL() {
 	})
 }
 
-// lockCart has another session lock the cart of one client for longer than a request may take. The others go on.
+// lockCart has another session lock the cart of one client for longer than a request may take. The other clients must
+// not notice.
 func (d *postgres) lockCart() {
 	victim := d.clients[0]
 	conn := d.connect()
@@ -141,20 +143,19 @@ func (d *postgres) lockCart() {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	// Between two carts the client has none.
-	const lockSQL = `SELECT FROM cart WHERE company_id / $1 = $2 AND status IN (1, 2) FOR UPDATE`
-	for locked := int64(0); locked == 0; {
-		tag, err := tx.Exec(d.t.Context(), lockSQL, lifetimes, victim.number)
-		if err != nil {
+	ctx, cancel := context.WithTimeout(d.t.Context(), patience)
+	defer cancel()
+	// Between two carts the client has none, or only one that it left behind, so this goes on until the client is held up.
+	const lockSQL = `SELECT pg_sleep(0.01) FROM (SELECT FROM cart WHERE company_id / $1 = $2 AND status IN (1, 2) FOR UPDATE) c`
+	for failures := d.ledger.failuresOf(victim); d.ledger.failuresOf(victim) == failures; {
+		if _, err := tx.Exec(ctx, lockSQL, lifetimes, victim.number); err != nil {
 			d.t.Fatal(err)
 		}
-		locked = tag.RowsAffected()
 	}
-	before, failures := d.ledger.ofNeighbours(victim), d.ledger.failuresOf(victim)
-	if _, err := tx.Exec(d.t.Context(), fmt.Sprintf("SELECT pg_sleep(%f)", 1.5*requestTimeout.Seconds())); err != nil {
+	before := d.ledger.ofNeighbours(victim)
+	if _, err := tx.Exec(ctx, fmt.Sprintf("SELECT pg_sleep(%f)", 1.5*requestTimeout.Seconds())); err != nil {
 		d.t.Fatal(err)
 	}
-	d.ledger.wait(d.t, "the client of the locked cart to fail", func() bool { return d.ledger.failed(victim) > failures })
 	after := d.ledger.ofNeighbours(victim)
 	if err := tx.Rollback(d.t.Context()); err != nil {
 		d.t.Fatal(err)
@@ -168,7 +169,7 @@ func (d *postgres) lockCart() {
 	}
 }
 
-// failOver kills the primary, and promotes a standby that has all that was acknowledged.
+// failOver kills the primary, and promotes a standby that has every acknowledged write.
 func (d *postgres) failOver() {
 	old, standby := d.server, pgtest.Standby(d.t, d.server)
 	next := d.hosts[1-d.host]
@@ -186,7 +187,7 @@ func (d *postgres) failOver() {
 	old.Remove()
 }
 
-// awaitTrue asks until the answer is true.
+// awaitTrue repeats the query until its result is true.
 func (d *postgres) awaitTrue(sql string) {
 	d.t.Helper()
 	conn := d.connect()

@@ -16,16 +16,16 @@ import (
 	pgtest "github.com/sellio/sellio-cart/internal/test/pg"
 )
 
-// felt is how many commands must fail before a fault is set right.
+// felt is the number of commands that must fail before a fault ends.
 const felt = 8
 
-// postgres is a site on a PostgreSQL server of its own. One instance knows both hosts that the primary may be on, and the
-// other one an address that moves to where it is. All three are proxies.
+// postgres is a site on a PostgreSQL server of its own. One instance knows both hosts that may be the primary; the other
+// knows an address that moves with the primary. All three are proxies.
 type postgres struct {
 	*site
 	server  *pgtest.Server // the primary
 	hosts   [2]*pgtest.Proxy
-	host    int // which of them the primary is on; the other one refuses connections
+	host    int // index of the primary's; the other one refuses connections
 	address *pgtest.Proxy
 }
 
@@ -36,7 +36,7 @@ func newPostgres(t *testing.T) *postgres {
 		*p = pgtest.NewProxy(t, d.server.URL())
 	}
 	d.hosts[1].Refuse(true)
-	// A lock that is held ends the statements of one instance by one timeout, and those of the other by another.
+	// Statements that wait for a lock end by lock_timeout in one instance, and by statement_timeout in the other.
 	for i, url := range []string{
 		pgtest.Hosts(t, d.hosts[0].URL(), d.hosts[1].URL()) + "&target_session_attrs=read-write&lock_timeout=300",
 		d.address.URL() + "&statement_timeout=500",
@@ -48,18 +48,18 @@ func newPostgres(t *testing.T) *postgres {
 	return d
 }
 
-// proxies are the ways that lead to the primary, one of each instance.
+// proxies returns the proxies that lead to the primary, one for each instance.
 func (d *postgres) proxies() []*pgtest.Proxy { return []*pgtest.Proxy{d.hosts[d.host], d.address} }
 
-// each does something to all ways that lead to the primary.
+// each calls do with every proxy that leads to the primary.
 func (d *postgres) each(do func(*pgtest.Proxy)) {
 	for _, p := range d.proxies() {
 		do(p)
 	}
 }
 
-// fillSQL makes the file of the lines larger than one of the write-ahead log, so that fullDisk can limit the one and
-// spare the other, and new lines need new pages soon.
+// fillSQL makes the file of cart_item larger than a segment of the write-ahead log, so that a limit on file sizes affects
+// only the former, and makes new lines need new pages soon. See fullDisk.
 const fillSQL = `
 	ALTER TABLE cart_item SET (fillfactor = 10, autovacuum_enabled = false);
 	INSERT INTO cart (company_id, status) OVERRIDING SYSTEM VALUE VALUES (0, 4);
@@ -73,12 +73,12 @@ const readPostgresSQL = `
 	WHERE c.company_id > 0
 	ORDER BY c.id, i.id`
 
-// sequenceSQL says whether the ids of all carts and lines come from the sequences of their tables.
+// sequenceSQL returns whether the ids of all carts and lines come from the sequences of their tables.
 const sequenceSQL = `
 	SELECT coalesce((SELECT max(id) FROM cart) <= pg_sequence_last_value(pg_get_serial_sequence('cart', 'id')::regclass)
 		AND (SELECT max(id) FROM cart_item) <= pg_sequence_last_value(pg_get_serial_sequence('cart_item', 'id')::regclass), false)`
 
-// read returns all carts, whose ids must come from the right sequences.
+// read returns all carts. It fails if their ids do not come from the right sequences.
 func (d *postgres) read(ctx context.Context) ([]*cart.Cart, error) {
 	conn, err := pgx.Connect(ctx, d.server.URL())
 	if err != nil {
@@ -90,7 +90,7 @@ func (d *postgres) read(ctx context.Context) ([]*cart.Cart, error) {
 		return nil, err
 	}
 	if !right {
-		return nil, errors.New("there are ids that the sequences have not given yet")
+		return nil, errors.New("some ids are above the last values of the sequences")
 	}
 	rows, err := conn.Query(ctx, readPostgresSQL)
 	if err != nil {
@@ -101,8 +101,8 @@ func (d *postgres) read(ctx context.Context) ([]*cart.Cart, error) {
 	return carts, errors.Join(err, rows.Err())
 }
 
-// connect returns a connection that goes through no proxy, and may write when others may not. It ends with the test at the
-// latest.
+// connect returns a connection that bypasses the proxies, and may write even when the database is read-only. The end of
+// the test closes it at the latest.
 func (d *postgres) connect() *pgx.Conn {
 	d.t.Helper()
 	conn, err := pgx.Connect(d.t.Context(), d.server.URL()+"&default_transaction_read_only=off")
@@ -117,7 +117,7 @@ func (d *postgres) connect() *pgx.Conn {
 	return conn
 }
 
-// exec runs statements, one after another, on a connection of its own.
+// exec runs statements one by one on a connection of its own.
 func (d *postgres) exec(statements ...string) {
 	d.t.Helper()
 	conn := d.connect()
@@ -131,14 +131,15 @@ func (d *postgres) exec(statements ...string) {
 	}
 }
 
-// restart stops the server, and starts it again when clients have noticed.
+// restart stops the server, and starts it again after commands have failed.
 func (d *postgres) restart(mode pgtest.StopMode) {
 	d.server.Stop(mode)
 	d.ledger.await(d.t, felt, refused, unknown)
 	d.server.Restart()
 }
 
-// cut closes all connections, again and again. Who only reads does not notice, nor does who had not sent a write.
+// cut closes all connections, several times. Clients need not notice: the service repeats reads, and writes that it had
+// not sent.
 func (d *postgres) cut() {
 	for range 5 {
 		d.each((*pgtest.Proxy).CutAll)
@@ -161,10 +162,10 @@ func (d *postgres) silence() {
 	d.each(func(p *pgtest.Proxy) { p.Hang(false) })
 }
 
-// strand leaves old connections silent for good.
+// strand leaves open connections silent for good.
 func (d *postgres) strand() { d.each((*pgtest.Proxy).Strand) }
 
-// lose cuts connections before the server gets a save, and after it has committed one.
+// lose cuts connections before the server gets a save, and after it has committed one, so that the answer is lost.
 func (d *postgres) lose() {
 	for _, part := range []string{"INSERT INTO cart_item", "UPDATE cart c SET version"} {
 		d.each(func(p *pgtest.Proxy) {
@@ -182,7 +183,7 @@ func (d *postgres) lock() {
 // forWriters is a lock that keeps other sessions from changing lines.
 const forWriters = "cart_item IN EXCLUSIVE MODE"
 
-// locked does something in a transaction that has locked tables. What do did not commit is rolled back.
+// locked calls do in a transaction that has locked tables, and rolls it back unless do commits it.
 func (d *postgres) locked(lock string, do func(pgx.Tx)) {
 	d.t.Helper()
 	conn := d.connect()
@@ -202,12 +203,12 @@ func (d *postgres) locked(lock string, do func(pgx.Tx)) {
 	}
 }
 
-// fullDisk lets the file of the lines grow by half a page. PostgreSQL takes a page that is written in part for a full
-// disk (53100) up to release 15; later ones write the rest, get EFBIG, and report that as a fault of their own (XX000),
-// which the service answers with 500.
+// fullDisk lets the file of cart_item grow by half a page at most. Up to release 15, PostgreSQL reports a partial write of
+// a page as a full disk (53100). Later releases try to write the rest, get EFBIG, and report that as an internal error
+// (XX000), which the service answers with 500.
 func (d *postgres) fullDisk() {
 	const segment, page = 16 << 20, 8 << 10
-	// Nobody makes the file longer while some processes have the limit and others have not.
+	// The lock keeps the file from growing while only some processes have the limit.
 	d.locked(forWriters, func(tx pgx.Tx) {
 		var version int
 		var size uint64
@@ -226,8 +227,8 @@ func (d *postgres) fullDisk() {
 	d.locked(forWriters, func(tx pgx.Tx) { d.limit(tx, unlimited) })
 }
 
-// limit limits the files of all processes of the server, by the server itself, for it may run as another user. The second
-// pass finds sessions that began during the first one.
+// limit limits the size of files that any process of the server may write. The server runs the command, since it may have
+// another user than the test. The second pass finds sessions that began during the first one.
 func (d *postgres) limit(tx pgx.Tx, size string) {
 	d.t.Helper()
 	var postmaster int
@@ -258,27 +259,27 @@ func (d *postgres) killAll() {
 	}
 }
 
-// killOne kills an instance, and starts it again when clients have noticed.
+// killOne kills an instance, and starts it again after commands have failed.
 func (s *site) killOne() {
 	s.services[0].kill()
 	s.ledger.await(s.t, felt, refused, unknown)
 	s.services[0].start()
 }
 
-// stopOne stops an instance under load, which must end in order.
+// stopOne stops an instance under load. The instance must shut down cleanly.
 func (s *site) stopOne() {
 	s.services[1].stop()
 	s.ledger.await(s.t, felt, refused, unknown)
 	s.services[1].start()
 }
 
-// rows are carts with their lines, as a driver gives them.
+// rows are the rows of a query for carts and lines, in either driver.
 type rows interface {
 	Next() bool
 	Scan(into ...any) error
 }
 
-// readCarts reads rows of a cart and one of its lines, or nothing in its place.
+// readCarts reads rows that have a cart and one of its lines, or NULL if it has none.
 func readCarts(r rows) ([]*cart.Cart, error) {
 	var carts []*cart.Cart
 	for r.Next() {

@@ -48,7 +48,7 @@ func (s *service) send(ctx context.Context, cmd cart.Command, overREST bool) ans
 	}
 }
 
-// request returns a command as a request of REST.
+// request converts a command to a REST request.
 func request(cmd cart.Command) (method, path string, body any) {
 	switch cmd := cmd.(type) {
 	case cart.AddItem:
@@ -100,7 +100,7 @@ func call(ctx context.Context, c cartv1.CartServiceClient, cmd cart.Command) (*c
 	}
 }
 
-// fetch makes a request of REST and returns status and body of the answer.
+// fetch makes a REST request and returns the status and body of the answer.
 func (p *process) fetch(ctx context.Context, method, path string, body any) (code int, answered []byte, err error) {
 	var in io.Reader
 	if body != nil {
@@ -126,7 +126,7 @@ func (p *process) fetch(ctx context.Context, method, path string, body any) (cod
 	return resp.StatusCode, answered, err
 }
 
-// restFailure says what is known of a command whose request was not answered.
+// restFailure returns the outcome of a command whose request got no answer.
 func restFailure(err error) answer {
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
 		return answer{outcome: refused, err: err}
@@ -134,7 +134,7 @@ func restFailure(err error) answer {
 	return answer{outcome: unknown, err: err}
 }
 
-// restProblem says what an error that the service answers with means.
+// restProblem returns the outcome of a command that the service answered with an error.
 func restProblem(code int, body []byte) answer {
 	var problem struct{ Detail string }
 	if err := json.Unmarshal(body, &problem); err != nil {
@@ -153,7 +153,8 @@ func restProblem(code int, body []byte) answer {
 	}
 }
 
-// rpcFailure says what an error of gRPC means. An outage that does not say when to try again is one of the connection.
+// rpcFailure returns the outcome of a failed gRPC call. UNAVAILABLE without RetryInfo comes from the connection, not from
+// the service.
 func rpcFailure(err error) answer {
 	st := status.Convert(err)
 	switch st.Code() {
@@ -175,7 +176,7 @@ func rpcFailure(err error) answer {
 	}
 }
 
-// unavailable tells the two outages apart by what the caller is told: programs need not, for repeating is right in both.
+// unavailable distinguishes the two kinds of outage by their text. Real clients need not: they repeat the command in both.
 func unavailable(detail string, err error) answer {
 	if detail == cart.OutcomeUnknown(nil).Detail {
 		return answer{outcome: unknown, err: err}

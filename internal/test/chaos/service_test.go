@@ -27,7 +27,7 @@ import (
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
 )
 
-// program builds the program, with the race detector if the tests have it, and returns its path.
+// program builds the program, with the race detector if the tests use it, and returns its path.
 var program = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(binDir, "sellio-cart")
 	args := []string{"build", "-o", path}
@@ -57,7 +57,7 @@ type process struct {
 	rpc   cartv1.CartServiceClient
 	ended chan struct{}
 	err   error    // set once ended is closed
-	log   []string // its last lines; complete once ended is closed
+	log   []string // the last lines; complete once ended is closed
 }
 
 // newService starts an instance.
@@ -76,7 +76,7 @@ func newService(t *testing.T, env ...string) *service {
 	return s
 }
 
-// start starts the program on any free ports, and returns once it is ready. It ends with the test at the latest.
+// start starts the program on free ports, and returns once it is ready. The end of the test kills it at the latest.
 func (s *service) start() {
 	s.t.Helper()
 	path, err := program()
@@ -107,10 +107,10 @@ func (s *service) start() {
 	}
 }
 
-// readyLine is what the program logs once it serves.
+// readyLine is the line that the program logs once it serves.
 type readyLine struct{ Msg, REST, GRPC string }
 
-// follow keeps the last lines that the process logs, says when it is ready, and waits for its end.
+// follow keeps the last lines of the process's log, sends the ready line, and waits for the process to end.
 func (p *process) follow(stderr io.Reader, ready chan<- readyLine) {
 	defer close(p.ended)
 	lines := bufio.NewScanner(stderr)
@@ -152,7 +152,7 @@ func (s *service) kill() {
 	<-s.running.Load().ended
 }
 
-// survived checks that the program runs: no fault but a signal ends it.
+// survived checks that the program still runs: only signals may end it.
 func (s *service) survived() {
 	s.t.Helper()
 	select {
@@ -162,7 +162,7 @@ func (s *service) survived() {
 	}
 }
 
-// stop stops the program gracefully, which no connection that went silent may hold up.
+// stop stops the program gracefully. Silent connections must not delay that.
 func (s *service) stop() {
 	s.t.Helper()
 	began := time.Now()
@@ -174,7 +174,7 @@ func (s *service) stop() {
 			s.t.Errorf("an instance that was stopped ended with %v:\n%s", p.err, strings.Join(p.log, "\n"))
 		}
 		if took := time.Since(began); took > stopWithin {
-			s.t.Errorf("an instance that was stopped ended after %v only", took)
+			s.t.Errorf("an instance took %v to stop", took)
 		}
 	case <-time.After(patience):
 		s.t.Fatal("an instance does not stop")
@@ -188,12 +188,12 @@ func (s *service) signal(sig syscall.Signal) {
 	}
 }
 
-// limitFiles returns a command that forbids a process to write beyond a size of any file: the system fails it with EFBIG,
-// as it fails writes to a full disk with ENOSPC. Whoever may signal a process may do that to it. A process that is gone
-// has no need of it.
+// limitFiles returns a command that limits the size of files that a process may write. Writes beyond it fail with EFBIG,
+// as writes to a full disk fail with ENOSPC. A user who may signal a process may limit it. The command ignores a process
+// that has ended.
 func limitFiles(pid, size string) string {
 	return fmt.Sprintf("prlimit --pid %[1]s --fsize=%[2]s: || [ ! -e /proc/%[1]s ] || exit 1", pid, size)
 }
 
-// unlimited is the size of files that have no limit.
+// unlimited is the size for no limit.
 const unlimited = "unlimited"

@@ -22,11 +22,11 @@ const (
 	instances = 2
 	// requestTimeout is how long the service lets a request take.
 	requestTimeout = time.Second
-	// patience is how long anything may take that must not take for ever.
+	// patience bounds every wait.
 	patience = 30 * time.Second
-	// serveAgain is how soon after a fault every instance serves again. It takes far less.
+	// serveAgain bounds the time from the end of a fault until every instance serves again. It takes far less.
 	serveAgain = 5 * time.Second
-	// stopWithin is how soon an instance ends that is stopped, while requests take a second at most.
+	// stopWithin bounds the time that an instance takes to stop. Its requests take a second at most.
 	stopWithin = 5 * time.Second
 )
 
@@ -38,21 +38,21 @@ type site struct {
 	clients  []*client
 	crowds   []*crowd
 	ledger   *ledger
-	// stored reads all carts straight from the database, and checks what it says of its own health.
+	// stored reads all carts directly from the database, and checks the database's integrity.
 	stored func(ctx context.Context) ([]*cart.Cart, error)
-	// mayFault says that the fault which strikes may be answered with 500; see fullDisk.
+	// mayFault is true while the current fault may be answered with 500; see fullDisk.
 	mayFault atomic.Bool
-	// checked are the carts by id as the service showed them at the last check, by version.
+	// checked maps cart ids to the versions at the last check.
 	checked map[int64]int64
 	report  []line
 }
 
-// fault is something that goes wrong.
+// fault is a failure that the service must survive.
 type fault struct {
 	name string
-	// crashes is how many processes, of the service or the database, are killed.
+	// crashes is the number of processes, of the service or the database, that are killed.
 	crashes int
-	// strike makes it go wrong, waits until clients have felt it, and sets it right.
+	// strike causes the fault, waits until it has affected clients, and ends it.
 	strike func()
 }
 
@@ -64,7 +64,7 @@ func newSite(t *testing.T, name string) *site {
 	return s
 }
 
-// run lets every fault strike in every round. After each, the service must serve again, and what is stored is checked.
+// run lets every fault strike in every round. After each, the service must serve again, and run checks the stored carts.
 func (s *site) run(rounds int, faults []fault) {
 	for range rounds {
 		for _, f := range faults {
@@ -76,7 +76,7 @@ func (s *site) run(rounds int, faults []fault) {
 	}
 }
 
-// suffer lets a fault strike while all clients are busy, and checks what is stored when they are done.
+// suffer lets a fault strike while all clients are busy, and checks the stored carts when they are done.
 func (s *site) suffer(f fault) {
 	s.t.Helper()
 	began, before := time.Now(), s.ledger.counts()
@@ -86,7 +86,7 @@ func (s *site) suffer(f fault) {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 5*patience)
 	stop := make(chan struct{})
 	var busy sync.WaitGroup
-	// Also when the test ends here, for want of patience.
+	// Even if the test ends early because a wait has timed out.
 	defer busy.Wait()
 	defer cancel()
 	for _, c := range s.clients {
@@ -103,14 +103,14 @@ func (s *site) suffer(f fault) {
 		service.survived()
 	}
 	if took > serveAgain {
-		s.t.Errorf("%s: the service served again after %v only", f.name, took)
+		s.t.Errorf("%s: the service took %v to serve again", f.name, took)
 	}
 	s.check()
 	s.enter(f, before, took)
 	s.t.Logf("%v for: %s", time.Since(began).Round(time.Millisecond), f.name)
 }
 
-// check compares what is stored with the ledger, and what the service shows with what is stored. No client is busy.
+// check compares the stored carts with the ledger and with the service's answers. No client is busy meanwhile.
 func (s *site) check() {
 	s.t.Helper()
 	carts, err := s.stored(s.t.Context())
@@ -123,13 +123,13 @@ func (s *site) check() {
 	}
 }
 
-// finding is a cart that is not as it should be.
+// finding describes a cart that is wrong.
 type finding struct {
 	verdict verdict
 	text    string
 }
 
-// compare compares all carts that are stored with what the ledger says there must be.
+// compare compares all stored carts with the ledger.
 func (s *site) compare(carts []*cart.Cart) (findings []finding) {
 	byOwner := map[cart.Ref][]*cart.Cart{}
 	for _, c := range carts {
@@ -161,12 +161,12 @@ func (s *site) compare(carts []*cart.Cart) (findings []finding) {
 		expect(c.ref(), c.compare)
 	}
 	for ref, carts := range byOwner {
-		findings = append(findings, finding{doubled, fmt.Sprintf("nobody was told of %+v of %v", *carts[0], ref.Owner)})
+		findings = append(findings, finding{doubled, fmt.Sprintf("no client knows of %+v of %v", *carts[0], ref.Owner)})
 	}
 	return findings
 }
 
-// compareShown compares the carts that have changed since the last check with what the service shows of them.
+// compareShown compares the carts that have changed since the last check with the service's answers.
 func (s *site) compareShown(carts []*cart.Cart) (findings []finding) {
 	s.t.Helper()
 	var changed []*cart.Cart
@@ -193,7 +193,7 @@ func (s *site) compareShown(carts []*cart.Cart) (findings []finding) {
 	return findings
 }
 
-// show returns what the instance shows of the carts.
+// show returns the carts as the instance answers them.
 func (s *service) show(ctx context.Context, carts []*cart.Cart, overREST bool) (shown []answer, err error) {
 	var ids []int64
 	for _, c := range carts {
@@ -224,7 +224,7 @@ func (s *service) show(ctx context.Context, carts []*cart.Cart, overREST bool) (
 	return shown, nil
 }
 
-// line is what one fault came to, as often as it struck.
+// line is the report's line on one fault, the sum over all its strikes.
 type line struct {
 	fault           string
 	strikes, deaths int
@@ -248,7 +248,7 @@ func (s *site) enter(f fault, before [outcomes]int, took time.Duration) {
 	}
 }
 
-// table returns the report, and the sum of it.
+// table returns the report with its totals.
 func (s *site) table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n| %s | strikes | crashes | acknowledged | unknown | refused | serves again within |\n", s.name)

@@ -16,7 +16,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// sqliteSite is a site on a file of SQLite, which both instances have open.
+// sqliteSite is a site on a SQLite file that both instances have open.
 type sqliteSite struct {
 	*site
 	path string
@@ -32,7 +32,7 @@ func newSQLite(t *testing.T) *sqliteSite {
 	return d
 }
 
-// openSQLite opens the file as another program may. It is closed with the test at the latest.
+// openSQLite opens the file like another program. The end of the test closes it at the latest.
 func openSQLite(t *testing.T, path string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(30000)&_pragma=foreign_keys(1)")
@@ -63,7 +63,7 @@ func readSQLite(t *testing.T, path string) []*cart.Cart {
 	return carts
 }
 
-// read returns all carts of a file that is sound.
+// read returns all carts of the file. It fails if the file is corrupt.
 func (d *sqliteSite) read(ctx context.Context) ([]*cart.Cart, error) {
 	db := openSQLite(d.t, d.path)
 	defer db.Close()
@@ -72,7 +72,7 @@ func (d *sqliteSite) read(ctx context.Context) ([]*cart.Cart, error) {
 		return nil, err
 	}
 	if health != "ok" {
-		return nil, fmt.Errorf("the file is not sound: %s", health)
+		return nil, fmt.Errorf("the file is corrupt: %s", health)
 	}
 	rows, err := db.QueryContext(ctx, readSQLiteSQL)
 	if err != nil {
@@ -83,7 +83,7 @@ func (d *sqliteSite) read(ctx context.Context) ([]*cart.Cart, error) {
 	return carts, errors.Join(err, rows.Err())
 }
 
-// fullDisk lets no file of either instance be written, so that every COMMIT fails.
+// fullDisk keeps both instances from writing any file, so that every COMMIT fails.
 func (d *sqliteSite) fullDisk() {
 	d.limit("1")
 	d.ledger.await(d.t, felt, refused, unknown)

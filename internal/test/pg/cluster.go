@@ -19,16 +19,16 @@ import (
 	"syscall"
 )
 
-// settings of every cluster. Only this machine can reach it, and only with the password.
+// settings are part of every cluster's configuration. The server accepts connections only from this machine, and only
+// with the password.
 const settings = `
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 max_connections = 300
 `
 
-// keeper waits until its input ends, which it does when the process at the other end of the pipe
-// closes it or dies, by whatever cause. Then it stops the server and removes its files.
-// Its arguments are pg_ctl and the directory of the cluster.
+// keeper waits for the end of its input: the parent process closes the pipe, or dies for any reason. Then the keeper
+// stops the server and removes its files. Its arguments are pg_ctl and the directory of the cluster.
 const keeper = `
 cat >/dev/null
 if [ -e "$2/data/postmaster.pid" ]; then
@@ -37,8 +37,8 @@ fi
 rm -rf "$2"
 `
 
-// A Cluster is a PostgreSQL server with its data in a temporary directory, for programs that are not
-// tests. Tests take a [Server]. It stops with the process that started it, however the process ends.
+// A Cluster is a PostgreSQL server with its data in a temporary directory, for programs that are not tests. Tests use
+// a [Server]. The cluster stops with the process that started it, however the process ends.
 type Cluster struct {
 	bin      string // directory of PostgreSQL's programs
 	dir      string
@@ -46,11 +46,11 @@ type Cluster struct {
 	port     int
 	password string
 	keeper   *exec.Cmd
-	leash    io.Closer // the keeper acts when it is closed
+	leash    io.Closer // closing it makes the keeper stop the server
 }
 
-// NewCluster makes a cluster and starts it. The lines are added to its configuration. What the server
-// has committed it keeps, unless a line says otherwise: fsync is on.
+// NewCluster makes a cluster and starts it. The lines are added to its configuration. Commits are durable, since fsync
+// is on, unless a line says otherwise.
 func NewCluster(ctx context.Context, lines ...string) (*Cluster, error) {
 	bin, err := FindPrograms(ctx)
 	if err != nil {
@@ -67,10 +67,10 @@ func NewCluster(ctx context.Context, lines ...string) (*Cluster, error) {
 	return c, nil
 }
 
-// open gives the cluster a directory, has fill put the data there, and starts the server. A cluster that
-// does not open leaves nothing behind.
+// open makes the directory of the cluster, calls fill to put the data there, and starts the server. If it fails, it
+// leaves nothing behind.
 func (c *Cluster) open(ctx context.Context, fill func() error) error {
-	// The temporary directory may be closed to the user that the server runs as.
+	// The server's user may lack access to the temporary directory.
 	err := c.makeDir(os.TempDir())
 	if errors.Is(err, os.ErrPermission) {
 		err = c.makeDir("/tmp")
@@ -132,7 +132,7 @@ func (c *Cluster) initialize(ctx context.Context, lines []string) error {
 	return c.configure(settings + strings.Join(lines, "\n") + "\n")
 }
 
-// configure adds lines to the configuration. Of two that set the same the later one counts.
+// configure appends lines to the configuration. A later line overrides an earlier one for the same setting.
 func (c *Cluster) configure(lines string) error {
 	conf, err := os.OpenFile(filepath.Join(c.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
@@ -142,7 +142,7 @@ func (c *Cluster) configure(lines string) error {
 	return errors.Join(err, conf.Close())
 }
 
-// startOnFreePort tries again with another port, for somebody may take one that was free just now.
+// startOnFreePort retries with another port: another process may take a port that was free a moment ago.
 func (c *Cluster) startOnFreePort(ctx context.Context) error {
 	var err error
 	for range 3 {
@@ -156,8 +156,8 @@ func (c *Cluster) startOnFreePort(ctx context.Context) error {
 	return err
 }
 
-// freePort returns a port below those that systems give to outgoing connections, so that a server
-// that was stopped finds its port free when it starts again.
+// freePort returns a port below the range for outgoing connections, so that the port is still free when a stopped
+// server starts again.
 func freePort(ctx context.Context) (int, error) {
 	var err error
 	for range 20 {
@@ -194,7 +194,7 @@ func (c *Cluster) Close() error {
 	return os.RemoveAll(c.dir)
 }
 
-// URL returns the URL of an empty database, for a superuser.
+// URL returns the URL of an empty database, with a superuser.
 func (c *Cluster) URL() *url.URL {
 	return &url.URL{
 		Scheme:   "postgres",
@@ -207,7 +207,7 @@ func (c *Cluster) URL() *url.URL {
 
 func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
 
-// run runs one of PostgreSQL's programs; an error holds what the program said.
+// run runs one of PostgreSQL's programs. An error includes the program's output.
 func (c *Cluster) run(ctx context.Context, program string, args ...string) error {
 	if out, err := c.command(ctx, filepath.Join(c.bin, program), args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w\n%s", program, err, out)
@@ -215,7 +215,7 @@ func (c *Cluster) run(ctx context.Context, program string, args ...string) error
 	return nil
 }
 
-// command prepares a program to run as the user of the server, in a directory that it may enter.
+// command prepares a program to run as the server's user, in a directory which that user may enter.
 func (c *Cluster) command(ctx context.Context, path string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir = c.dir

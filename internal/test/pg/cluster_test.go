@@ -18,10 +18,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// childEnv makes the test binary a process that starts a server and then ends in a given way.
+// childEnv makes the test binary start a server and then end in the given way.
 const childEnv = "PGTEST_CHILD"
 
-// child starts a server, says where it is, waits for a line, and ends.
+// child starts a server, prints its directory and URL, waits for a line of input, and ends.
 func child(end string) int {
 	c, err := NewCluster(context.Background())
 	if err != nil {
@@ -39,7 +39,7 @@ func child(end string) int {
 	return 3
 }
 
-// The server and its files are gone when the process is, however it ended.
+// The server and its files go with the process, however it ends.
 func TestServerDoesNotOutliveTheProcess(t *testing.T) {
 	t.Parallel()
 	for _, end := range []string{"exit", "panic", "kill"} {
@@ -144,7 +144,7 @@ func TestRestartOfARunningServer(t *testing.T) {
 	execute(t, connect(t, server.URL()), "SELECT 1")
 }
 
-// The server asks for its password, for others may share the machine.
+// The server asks for its password, since other users may share the machine.
 func TestServerRefusesStrangers(t *testing.T) {
 	t.Parallel()
 	config, err := pgx.ParseConfig(Start(t).URL())
@@ -157,7 +157,7 @@ func TestServerRefusesStrangers(t *testing.T) {
 	}
 }
 
-// A temporary directory that only we may enter does not stop a server that runs as another user.
+// A server that runs as another user starts even if only the test's user may enter the temporary directory.
 func TestPrivateTemporaryDirectory(t *testing.T) {
 	private := filepath.Join(t.TempDir(), "private")
 	if err := os.Mkdir(private, 0o700); err != nil {
@@ -178,7 +178,7 @@ func TestPrivateTemporaryDirectory(t *testing.T) {
 	}
 }
 
-// A cluster that cannot start says why, and leaves nothing behind.
+// A cluster that cannot start returns the reason, and leaves nothing behind.
 func TestStartFailure(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	c, err := NewCluster(t.Context(), "shared_preload_libraries = 'no_such_library'")
@@ -202,7 +202,7 @@ func TestFindPrograms(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Mkdir(filepath.Join(root, "18"), 0o700); err != nil { // a client alone
+	if err := os.Mkdir(filepath.Join(root, "18"), 0o700); err != nil { // a client without a server
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", "/nonexistent")

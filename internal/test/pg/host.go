@@ -15,13 +15,13 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A host is a server on which databases are made. It is opened by its first use. It holds no
-// connection between two uses, so that it never looks like a leak of the tests.
+// A host is a server on which databases are made. Its first use opens it. It keeps no connection open between uses, so
+// that the search for leaked goroutines finds none of its own.
 type host struct {
 	once    sync.Once
-	err     error    // why it could not be opened
-	url     *url.URL // of the database to connect to for making others
-	cluster *Cluster // nil when the server is not ours
+	err     error    // from opening it
+	url     *url.URL // of the database from which others are made
+	cluster *Cluster // nil if TEST_DATABASE_URL names the server
 
 	mu        sync.Mutex
 	templates map[string]func() (string, error)
@@ -35,7 +35,7 @@ func (h *host) open(ctx context.Context) error {
 			h.url, h.err = parseServerURL(text)
 			return
 		}
-		// Nothing here has to survive a power cut.
+		// Test data need not survive a power cut.
 		if h.cluster, h.err = NewCluster(ctx, "fsync = off"); h.err == nil {
 			h.url = h.cluster.URL()
 		}
@@ -43,20 +43,20 @@ func (h *host) open(ctx context.Context) error {
 	return h.err
 }
 
-// parseServerURL returns a URL that has a parameter, so that tests may add others with &. It does not quote
-// text in its error, for it may hold a password.
+// parseServerURL returns a URL with a parameter, so that tests may append others with &. Its error does not quote text,
+// which may contain a password.
 func parseServerURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
 		return nil, errors.New("TEST_DATABASE_URL must be a postgres:// or postgresql:// URL")
 	}
 	if u.RawQuery == "" {
-		u.RawQuery = "sslmode=prefer" // which it is anyway
+		u.RawQuery = "sslmode=prefer" // the default
 	}
 	return u, nil
 }
 
-// close stops a server that open started. On any other it drops the templates.
+// close stops the server if open started it. Otherwise it drops the templates.
 func (h *host) close(ctx context.Context) error {
 	if h.cluster != nil {
 		return h.cluster.Close()
@@ -73,7 +73,7 @@ func (h *host) close(ctx context.Context) error {
 	return err
 }
 
-// template returns the name of the template database that build made at the first call with name.
+// template returns the name of the template database that the first call with name had build make.
 func (h *host) template(ctx context.Context, name string, build func(context.Context, string) error) (string, error) {
 	h.mu.Lock()
 	once, ok := h.templates[name]
@@ -99,8 +99,8 @@ func (h *host) build(ctx context.Context, build func(context.Context, string) er
 	return database, build(ctx, h.databaseURL(database))
 }
 
-// create makes a copy of the template, with options of CREATE DATABASE, and returns its name, which no
-// other process uses.
+// create makes a copy of the template, with options of CREATE DATABASE, and returns its name, which is unique among
+// all processes.
 func (h *host) create(ctx context.Context, template string, options ...string) (string, error) {
 	if err := h.open(ctx); err != nil {
 		return "", err

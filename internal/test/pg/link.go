@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// The messages of the protocol that the proxy looks into or counts, by the byte they begin with.
+// The types of the protocol messages that the proxy inspects or counts.
 const (
 	msgQuery         = 'Q'
 	msgParse         = 'P'
@@ -23,10 +23,10 @@ const (
 	msgSync          = 'S'
 	msgFlush         = 'H'
 	msgPassword      = 'p'
-	msgReadyForQuery = 'Z' // from the server, one for each Query and Sync, and one after connecting
+	msgReadyForQuery = 'Z' // from the server: one for each Query and Sync, and one after connecting
 )
 
-// Codes that a client may send in place of a protocol version, to ask for encryption.
+// Codes that a client may send instead of a protocol version to ask for encryption.
 const (
 	sslRequest    = 80877103
 	gssEncRequest = 80877104
@@ -42,22 +42,22 @@ var (
 	errCut      = errors.New("connection cut on purpose")
 )
 
-// A link is a client's connection and the server's that belongs to it.
+// A link is a client's connection and the connection to the server that serves it.
 type link struct {
 	proxy          *Proxy
 	client, server net.Conn
 	once           sync.Once
 	done           chan struct{}
-	strand         func() // nothing passes from then on
+	strand         func() // stops all traffic for good
 	stranded       chan struct{}
 
-	// SQL by the name of the prepared statement; used by the way up only.
+	// SQL by the name of the prepared statement; only up uses it.
 	prepared map[string]string
 
 	mu       sync.Mutex
-	asked    int // how many ReadyForQuery the server owes in all
-	answered int // how many of them have come
-	cutAt    int // the one whose answer is thrown away; 0: none
+	asked    int // number of ReadyForQuery messages requested so far
+	answered int // number received
+	cutAt    int // the one whose answer is discarded; 0: none
 }
 
 func newLink(p *Proxy, client, server net.Conn) *link {
@@ -72,13 +72,13 @@ func newLink(p *Proxy, client, server net.Conn) *link {
 	return l
 }
 
-// run forwards both ways until one of them ends.
+// run forwards in both directions until one of them ends.
 func (l *link) run() {
 	var wg sync.WaitGroup
 	for _, way := range []func() error{l.up, l.down} {
 		wg.Go(func() {
 			defer l.close()
-			// Connections that end are what the proxy is for.
+			// Broken connections are expected; only a protocol error fails the test.
 			if err := way(); errors.Is(err, errProtocol) {
 				l.proxy.fail(err)
 			}
@@ -95,7 +95,7 @@ func (l *link) close() {
 	})
 }
 
-// up forwards what the client says.
+// up forwards the client's messages.
 func (l *link) up() error {
 	in := bufio.NewReaderSize(l.client, linkBuffer)
 	out := bufio.NewWriterSize(l.server, linkBuffer)
@@ -129,7 +129,7 @@ func (l *link) up() error {
 	}
 }
 
-// startUp forwards the client's first message, which has no type. It declines encryption itself.
+// startUp forwards the client's first message, which has no type byte. It declines requests for encryption itself.
 func (l *link) startUp(in *bufio.Reader, out *bufio.Writer) error {
 	for {
 		m, err := l.read(in, nil, 0)
@@ -155,7 +155,7 @@ func (l *link) startUp(in *bufio.Reader, out *bufio.Writer) error {
 	}
 }
 
-// down forwards what the server says.
+// down forwards the server's messages.
 func (l *link) down() error {
 	in := bufio.NewReaderSize(l.server, linkBuffer)
 	out := bufio.NewWriterSize(l.client, linkBuffer)
@@ -183,7 +183,7 @@ func (l *link) down() error {
 	}
 }
 
-// inspect counts a message of the client and springs the traps it steps on.
+// inspect counts a client's message and springs the trap that it matches.
 func (l *link) inspect(m []byte) error {
 	kind, body := m[0], m[5:]
 	switch kind {
@@ -216,8 +216,8 @@ func (l *link) inspect(m []byte) error {
 	return nil
 }
 
-// cutNextAnswer throws away the answer to the request that the client is sending. Answers to requests
-// before it are still delivered.
+// cutNextAnswer makes the link discard the answer to the request that the client is sending. Answers to earlier
+// requests are still delivered.
 func (l *link) cutNextAnswer() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -226,7 +226,7 @@ func (l *link) cutNextAnswer() {
 	}
 }
 
-// receive says what to do after a message of the server: whether to deliver it, and whether to cut.
+// receive reports whether to deliver a message of the server, and whether to cut the connection after it.
 func (l *link) receive(kind byte) (deliver, cut bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -238,7 +238,7 @@ func (l *link) receive(kind byte) (deliver, cut bool) {
 	return !doomed, cut
 }
 
-// read reads a message. While the proxy hangs, it also keeps the end of a connection to itself.
+// read reads a message. While the proxy hangs, it does not return even if the connection has ended.
 func (l *link) read(in *bufio.Reader, buf []byte, skip int) ([]byte, error) {
 	m, err := readFrame(in, buf, skip)
 	return m, errors.Join(l.passGate(), err)
@@ -280,7 +280,7 @@ func (l *link) lag() error {
 	}
 }
 
-// readFrame reads a message into buf or a larger one. Its length stands after skip bytes.
+// readFrame reads a message into buf or a larger buffer. The message's length field follows skip bytes.
 func readFrame(r *bufio.Reader, buf []byte, skip int) ([]byte, error) {
 	head, err := r.Peek(skip + 4)
 	if err != nil {
@@ -296,7 +296,7 @@ func readFrame(r *bufio.Reader, buf []byte, skip int) ([]byte, error) {
 	return buf, err
 }
 
-// cutString splits off the zero-terminated string that b begins with.
+// cutString splits off the zero-terminated string at the beginning of b.
 func cutString(b []byte) (string, []byte) {
 	s, rest, _ := bytes.Cut(b, []byte{0})
 	return string(s), rest

@@ -1,6 +1,6 @@
 //go:build unix
 
-// Package pgtest gives tests a real PostgreSQL.
+// Package pgtest provides tests with a real PostgreSQL server.
 //
 // The tests of one process share a server, which starts when the first of them asks for a database.
 // Each test gets a database of its own, so all of them may run in parallel:
@@ -13,15 +13,14 @@
 //		…
 //	}
 //
-// The server is the one that TEST_DATABASE_URL names, by a URL of a role that may create databases.
-// Without that variable it is a new one in a temporary directory, and gone with the process, however the
-// process ends. It is made with the programs in the directory that TEST_POSTGRES_BIN names (initdb, pg_ctl
-// and postgres), and without that one with the newest PostgreSQL on the machine. Tests never skip for want
-// of a server: they fail, and say what to install.
+// TEST_DATABASE_URL names the server: a URL with a role that may create databases. Without that variable, pgtest starts
+// a new server in a temporary directory, and removes it when the process ends, however it ends. It uses the programs
+// initdb, pg_ctl and postgres in the directory that TEST_POSTGRES_BIN names or, without that variable, the newest
+// PostgreSQL on the machine. Tests are never skipped for lack of a server: they fail, and say what to install.
 //
-// A test that stops the server takes one of its own with [Start]; a test of a failover gives that one a
-// [Standby]; a test that breaks connections puts a [Proxy] in front of a server. Programs
-// that are not tests use [NewCluster] and [StartProxy].
+// A test that stops the server starts one of its own with [Start]; a test of a failover adds a [Standby]; a test that
+// breaks connections puts a [Proxy] in front of the server. Programs that are not tests use [NewCluster] and
+// [StartProxy].
 package pgtest
 
 import (
@@ -33,14 +32,14 @@ import (
 	"time"
 )
 
-// dropTimeout bounds the clean-up after a test.
+// dropTimeout bounds the cleanup after a test.
 const dropTimeout = 30 * time.Second
 
 // shared is the server that the tests of this process share.
 var shared host
 
-// Main runs the tests, stops the shared server if one was started, and then, when the tests have
-// passed, runs the checks, such as a search for leaked goroutines. It returns the exit code.
+// Main runs the tests, stops the shared server if it was started and, if the tests passed, runs the checks, such as a
+// search for leaked goroutines. It returns the exit code.
 func Main(m *testing.M, checks ...func() error) int {
 	code := m.Run()
 	err := shared.close(context.Background())
@@ -56,9 +55,8 @@ func Main(m *testing.M, checks ...func() error) int {
 	return code
 }
 
-// NewDatabase returns the URL of a new, empty database. It is dropped at the end of the test, even
-// when there are still connections to it. The options are those of CREATE DATABASE, for databases that
-// are out of the ordinary:
+// NewDatabase returns the URL of a new, empty database. It is dropped at the end of the test, even if there are still
+// connections to it. The options are those of CREATE DATABASE, for unusual databases:
 //
 //	pgtest.NewDatabase(t, "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
 func NewDatabase(t testing.TB, options ...string) string {
@@ -69,7 +67,7 @@ func NewDatabase(t testing.TB, options ...string) string {
 // NewFromTemplate returns the URL of a new database that is a copy of a template. The first call
 // with a name makes the template: build fills the empty database at url, and closes its connections
 // to it. Later calls with this name in this process copy what it built, or fail with its error.
-// The copy is dropped at the end of the test, even when there are still connections to it.
+// The copy is dropped at the end of the test, even if there are still connections to it.
 func NewFromTemplate(t testing.TB, name string, build func(ctx context.Context, url string) error) string {
 	t.Helper()
 	template, err := shared.template(t.Context(), name, build)

@@ -155,7 +155,7 @@ func TestTemplateError(t *testing.T) {
 	}
 }
 
-// On a server that is not ours, a role that may create databases is enough, and nothing is left over.
+// On a server from TEST_DATABASE_URL, a role that may create databases is enough, and nothing is left over.
 func TestServerFromEnvironment(t *testing.T) {
 	server := Start(t)
 	admin := connect(t, server.URL())

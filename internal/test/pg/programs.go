@@ -19,7 +19,7 @@ import (
 var errNoPrograms = errors.New(
 	"no PostgreSQL server found: install one (apt-get install postgresql, brew install postgresql) or set TEST_DATABASE_URL")
 
-// usualPlaces are where packages put the programs, apart from PATH.
+// usualPlaces are the directories, other than those on PATH, into which packages install the programs.
 var usualPlaces = []string{
 	"/usr/lib/postgresql/[1-9][0-9]/bin",
 	"/usr/pgsql-[1-9][0-9]/bin",
@@ -28,13 +28,13 @@ var usualPlaces = []string{
 	"/usr/local/pgsql/bin",
 }
 
-// FindPrograms returns the directory of the PostgreSQL programs that a new server is made with.
+// FindPrograms returns the directory of the PostgreSQL programs that new servers use.
 func FindPrograms(ctx context.Context) (string, error) { return findPrograms(ctx, usualPlaces) }
 
-// binEnv names the directory of PostgreSQL's programs.
+// binEnv is the variable that names the directory of PostgreSQL's programs.
 const binEnv = "TEST_POSTGRES_BIN"
 
-// programs are those that a server needs.
+// programs are the names of the programs that a server needs.
 var programs = []string{"initdb", "pg_ctl", "postgres"}
 
 // findPrograms returns the directory of PostgreSQL's programs: the one that TEST_POSTGRES_BIN names or,
@@ -42,15 +42,13 @@ var programs = []string{"initdb", "pg_ctl", "postgres"}
 // patterns.
 func findPrograms(ctx context.Context, places []string) (string, error) {
 	if dir := os.Getenv(binEnv); dir != "" {
-		for _, name := range programs {
-			if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-				return "", fmt.Errorf("%s lacks a program of PostgreSQL: %w", binEnv, err)
-			}
+		if err := checkPrograms(dir); err != nil {
+			return "", fmt.Errorf("%s lacks a program of PostgreSQL: %w", binEnv, err)
 		}
 		return dir, nil
 	}
 	var dirs []string
-	// Without pg_config, or with a broken one, the other places remain.
+	// If pg_config is missing or broken, the other places remain.
 	if out, err := exec.CommandContext(ctx, "pg_config", "--bindir").Output(); err == nil {
 		dirs = append(dirs, strings.TrimSpace(string(out)))
 	}
@@ -65,24 +63,24 @@ func findPrograms(ctx context.Context, places []string) (string, error) {
 		slices.Reverse(found) // Glob sorts; the newest comes first
 		dirs = append(dirs, found...)
 	}
-	if i := slices.IndexFunc(dirs, hasPrograms); i >= 0 {
+	if i := slices.IndexFunc(dirs, func(dir string) bool { return checkPrograms(dir) == nil }); i >= 0 {
 		return dirs[i], nil
 	}
 	return "", errNoPrograms
 }
 
-// hasPrograms reports whether dir has a server. A client's package has pg_config alone.
-func hasPrograms(dir string) bool {
+// checkPrograms returns an error if dir lacks one of the server's programs. A client package has only pg_config.
+func checkPrograms(dir string) error {
 	for _, name := range programs {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-			return false
+			return err
 		}
 	}
-	return true
+	return nil
 }
 
-// unprivileged returns how to start PostgreSQL's programs: in a session of their own, which Ctrl-C
-// does not reach, and for root as another user, since they refuse to run as root.
+// unprivileged returns the attributes for PostgreSQL's programs: a session of their own, which Ctrl-C does not reach,
+// and for root another user, since they refuse to run as root.
 func unprivileged() (*syscall.SysProcAttr, error) {
 	attr := &syscall.SysProcAttr{Setsid: true}
 	if os.Geteuid() != 0 {
@@ -100,7 +98,7 @@ func unprivileged() (*syscall.SysProcAttr, error) {
 	if err := errors.Join(uidErr, gidErr); err != nil {
 		return nil, err
 	}
-	// Some systems give nobody the id -2, which the kernel reads as an unsigned number.
+	// On some systems the user nobody has the id -2, which the kernel reads as an unsigned number.
 	attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 	return attr, nil
 }

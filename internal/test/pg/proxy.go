@@ -19,8 +19,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// A Proxy stands between clients and a server, and breaks their connections as a test asks for. It
-// understands the frontend/backend protocol without TLS. Its methods may be called from any goroutine.
+// A Proxy forwards between clients and a server, and breaks their connections when a test tells it to. It understands
+// the frontend/backend protocol without TLS. Its methods may be called from any goroutine.
 type Proxy struct {
 	listener net.Listener
 	url      string
@@ -40,23 +40,22 @@ type Proxy struct {
 	delay   time.Duration
 	gate    chan struct{} // closed: traffic passes
 	closed  bool
-	failed  error // what Close returns
+	failed  error // returned by Close
 }
 
-// A trap springs at the first statement that holds match.
+// A trap springs at the first statement that contains match.
 type trap struct {
 	match string
-	after bool // after the server has answered, rather than before it is asked
+	after bool // after the server has answered, rather than before it gets the statement
 }
 
-// Counts is what clients asked of the server. Connecting does not count.
+// Counts counts the clients' requests. Connecting does not count.
 type Counts struct {
-	Statements int // statements executed; a simple query counts once, whatever it holds
-	RoundTrips int // times that a client had to wait for an answer, also those that only prepare
+	Statements int // statements executed; a simple query counts once, even with several statements
+	RoundTrips int // times that a client waited for an answer, including those that only prepare
 }
 
-// NewProxy starts a proxy to the server of targetURL. At the end of the test it closes the proxy,
-// and fails the test if Close fails.
+// NewProxy starts a proxy to the server of targetURL. The end of the test closes it; an error of Close fails the test.
 func NewProxy(t testing.TB, targetURL string) *Proxy {
 	t.Helper()
 	p, err := StartProxy(t.Context(), targetURL)
@@ -94,7 +93,7 @@ func StartProxy(ctx context.Context, targetURL string) (*Proxy, error) {
 	return p, nil
 }
 
-// viaProxy returns u with another address, and with the settings that would contradict it left out.
+// viaProxy returns u with another address, without the parameters that would contradict it.
 func viaProxy(u *url.URL, address string) string {
 	via := *u
 	via.Host = address
@@ -106,10 +105,10 @@ func viaProxy(u *url.URL, address string) string {
 	return via.String()
 }
 
-// URL returns the URL of the target by way of the proxy.
+// URL returns the URL of the target through the proxy.
 func (p *Proxy) URL() string { return p.url }
 
-// Redirect sends new connections to another server, as an address does that moves in a failover. Open ones stay.
+// Redirect sends new connections to another server, like an address that moves in a failover. Open ones stay.
 func (p *Proxy) Redirect(to *Server) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -125,15 +124,16 @@ func (p *Proxy) CutAll() {
 	}
 }
 
-// Refuse closes, when on is true, new connections at once, until Refuse(false). Open ones stay.
+// Refuse, called with true, makes the proxy close new connections at once, until it is called with false. Open ones
+// stay.
 func (p *Proxy) Refuse(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.refuse = on
 }
 
-// Hang holds, when on is true, all traffic back, until Hang(false). Connections stay open and silent, and neither
-// side sees the other one close.
+// Hang, called with true, makes the proxy hold back all traffic until it is called with false. Connections stay open and
+// silent, and neither side sees the other one close.
 func (p *Proxy) Hang(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -159,23 +159,22 @@ func (p *Proxy) Strand() {
 	}
 }
 
-// Delay makes every round trip longer by d. Requests that one client sends without waiting for the
-// answers in between are delayed one after the other.
+// Delay makes every round trip longer by d. Requests that a client pipelines are delayed one after the other.
 func (p *Proxy) Delay(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.delay = d
 }
 
-// CutBefore sets a trap for the next execution of a statement that holds match: its connection is
-// closed, and the server never gets the statement. Match is looked for, with case, in the SQL text
-// (also when it was prepared earlier) and in the arguments as they are sent. Preparing does not spring
-// the trap. Several traps may be set; each springs once.
+// CutBefore sets a trap for the next execution of a statement that contains match: the proxy closes its connection, and
+// the server never gets the statement. Match is case-sensitive; the proxy looks for it in the SQL text (even if it was
+// prepared earlier) and in the arguments as sent. Preparing does not spring the trap. Several traps may be set; each
+// springs once.
 func (p *Proxy) CutBefore(match string) { p.set(trap{match: match}) }
 
-// CutAfterReply sets a trap like that of CutBefore, but the server gets the request. When it has
-// answered all of it, up to its Sync, the answer is thrown away and the connection is closed. So the
-// server has committed, or has refused to, and the client cannot know which.
+// CutAfterReply sets a trap like that of CutBefore, but the server gets the request. When the server has answered all of
+// it, up to its Sync, the proxy discards the answer and closes the connection. So the server has committed or refused,
+// and the client cannot know which.
 func (p *Proxy) CutAfterReply(match string) { p.set(trap{match: match, after: true}) }
 
 func (p *Proxy) set(t trap) {
@@ -184,7 +183,7 @@ func (p *Proxy) set(t trap) {
 	p.traps = append(p.traps, t)
 }
 
-// Counts returns what passed the proxy since it started, or since the last ResetCounts.
+// Counts returns the counts since the proxy started, or since the last ResetCounts.
 func (p *Proxy) Counts() Counts {
 	return Counts{Statements: int(p.statements.Load()), RoundTrips: int(p.roundTrips.Load())}
 }
@@ -215,7 +214,7 @@ func (p *Proxy) serve(client net.Conn) {
 	p.mu.Unlock()
 	server, err := new(net.Dialer).DialContext(p.ctx, network, address)
 	if err != nil {
-		client.Close() // so the client learns that the server is away
+		client.Close() // so that the client notices that the server is down
 		return
 	}
 	l := newLink(p, client, server)
@@ -242,7 +241,7 @@ func (p *Proxy) forget(l *link) {
 	delete(p.links, l)
 }
 
-// spring takes the first trap that matches a message or the SQL that was prepared for it.
+// spring removes and returns the first trap that matches a message or the SQL that was prepared for it.
 func (p *Proxy) spring(body []byte, prepared string) (trap, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -257,15 +256,15 @@ func (p *Proxy) spring(body []byte, prepared string) (trap, bool) {
 	return t, true
 }
 
-// fail keeps an error for Close.
+// fail records an error for Close to return.
 func (p *Proxy) fail(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.failed = errors.Join(p.failed, fmt.Errorf("proxy: %w", err))
 }
 
-// Close closes all connections and ends the proxy. It returns all that went wrong in the proxy, such
-// as a client that did not speak the protocol, and names the traps that never sprang.
+// Close closes all connections and stops the proxy. It returns all errors of the proxy, such as a client that did not
+// speak the protocol, and names the traps that never sprang.
 func (p *Proxy) Close() error {
 	p.mu.Lock()
 	p.closed = true

@@ -16,7 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// newProxied returns a proxy, a connection through it and one around it, to a database with a table x.
+// newProxied returns a proxy, and two connections to a database with a table x, one through the proxy and one around it.
 func newProxied(t *testing.T) (proxy *Proxy, through, around *pgx.Conn) {
 	t.Helper()
 	url := NewDatabase(t)
@@ -47,7 +47,7 @@ func TestProxyForwards(t *testing.T) {
 	}
 }
 
-// A client that prefers TLS is told that there is none.
+// The proxy tells a client that prefers TLS that there is none.
 func TestProxyDeclinesEncryption(t *testing.T) {
 	t.Parallel()
 	proxy, _, _ := newProxied(t)
@@ -60,7 +60,7 @@ func TestProxyForwardsCancelRequests(t *testing.T) {
 	_, conn, around := newProxied(t)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		// A request that comes before the statement runs has nothing to cancel.
+		// Wait until the statement runs: an earlier request would have nothing to cancel.
 		_, err := around.Exec(t.Context(), fmt.Sprintf(`DO $$ BEGIN
 			WHILE NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %d AND wait_event = 'PgSleep') LOOP
 				PERFORM pg_stat_clear_snapshot();
@@ -99,7 +99,7 @@ func TestProxyRefuse(t *testing.T) {
 	execute(t, connect(t, proxy.URL()), "SELECT 1")
 }
 
-// The ways in which pgx sends a statement spring a trap alike.
+// Every way in which pgx sends a statement springs a trap.
 var modes = []pgx.QueryExecMode{
 	pgx.QueryExecModeCacheStatement,
 	pgx.QueryExecModeCacheDescribe,
@@ -140,7 +140,7 @@ func TestProxyCutAfterReply(t *testing.T) {
 			if _, err := conn.Exec(t.Context(), insert, mode, 2, "second"); err == nil || sqlState(err) != "" {
 				t.Errorf("error %v, want one of the connection", err)
 			}
-			// It stands as soon as the client has its error.
+			// The row is committed before the client gets its error.
 			if n := count(t, around); n != 2 {
 				t.Errorf("%d rows, want both", n)
 			}
@@ -193,7 +193,7 @@ func TestProxyCutAtCommit(t *testing.T) {
 	}
 }
 
-// Of requests that are under way together, those before the trap get their answers.
+// Of pipelined requests, those before the trap get their answers.
 func TestProxyCutInPipeline(t *testing.T) {
 	t.Parallel()
 	proxy, conn, around := newProxied(t)
@@ -239,7 +239,7 @@ func TestProxyHang(t *testing.T) {
 	execute(t, connect(t, proxy.URL()), "SELECT 1")
 }
 
-// What was held back goes on its way when the proxy no longer hangs.
+// The proxy forwards the traffic that it held back when it no longer hangs.
 func TestProxyHangEnds(t *testing.T) {
 	t.Parallel()
 	proxy, conn, _ := newProxied(t)
@@ -286,7 +286,7 @@ func TestProxyDelay(t *testing.T) {
 	if took, trips := time.Since(start), proxy.Counts().RoundTrips; trips != 3 || took < 3*delay {
 		t.Errorf("%d round trips took %s, want 3 of at least %s each", trips, took, delay)
 	}
-	proxy.Delay(time.Hour) // the end of the test does not wait for it
+	proxy.Delay(time.Hour) // the end of the test does not wait for this
 	ctx, cancel := context.WithTimeout(t.Context(), delay)
 	defer cancel()
 	if _, err := conn.Exec(ctx, "SELECT 1"); err == nil {
@@ -333,7 +333,7 @@ func TestProxyCounts(t *testing.T) {
 	}
 }
 
-// A test whose trap never sprang has not tested what it meant to.
+// A trap that never springs fails its test, which has not tested what it meant to.
 func TestProxyReportsUnsprungTraps(t *testing.T) {
 	t.Parallel()
 	recorder := &recorder{TB: t}

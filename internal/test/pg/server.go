@@ -10,32 +10,32 @@ import (
 	"testing"
 )
 
-// A StopMode says how a server stops.
+// A StopMode is how a server stops.
 type StopMode string
 
 const (
-	// Fast ends all sessions and shuts the server down in order.
+	// Fast ends all sessions and shuts the server down cleanly.
 	Fast StopMode = "fast"
 	// Immediate is a crash: the server recovers from its log when it starts again.
 	Immediate StopMode = "immediate"
 )
 
-// A Server belongs to one test, which may stop it. What it has committed it keeps, as in production
-// (fsync is on). Its methods fail the test when they fail, so call them from the test's goroutine.
+// A Server belongs to one test, which may stop it. Its commits are durable, as in production: fsync is on. Its methods
+// fail the test on an error, so call them from the test's goroutine.
 type Server struct {
 	t       testing.TB
 	cluster *Cluster
 	close   func() error // may be called more than once
 }
 
-// Start starts a server for this test alone. It is gone at the end of the test.
+// Start starts a server for this test alone. The end of the test removes it.
 func Start(t testing.TB) *Server {
 	t.Helper()
 	c, err := NewCluster(t.Context())
 	return serve(t, c, err)
 }
 
-// serve returns the cluster as a server that is gone at the end of the test.
+// serve returns the cluster as a server, which the end of the test removes.
 func serve(t testing.TB, c *Cluster, err error) *Server {
 	t.Helper()
 	if err != nil {
@@ -46,7 +46,7 @@ func serve(t testing.TB, c *Cluster, err error) *Server {
 	return s
 }
 
-// URL returns the URL of an empty database on the server, for a superuser. It stays the same.
+// URL returns the URL of an empty database on the server, with a superuser. It never changes.
 func (s *Server) URL() string { return s.cluster.URL().String() }
 
 // Stop stops the server and waits until it has stopped.
@@ -57,7 +57,7 @@ func (s *Server) Stop(mode StopMode) {
 	}
 }
 
-// Restart starts the server again, after stopping it if it runs, and waits until it takes connections.
+// Restart stops the server if it runs, starts it again, and waits until it takes connections.
 func (s *Server) Restart() {
 	s.t.Helper()
 	if err := s.cluster.start(s.t.Context(), "restart"); err != nil {
@@ -65,7 +65,7 @@ func (s *Server) Restart() {
 	}
 }
 
-// Remove stops the server and removes its files, before the end of the test does.
+// Remove stops the server and removes its files before the end of the test.
 func (s *Server) Remove() {
 	s.t.Helper()
 	if err := s.close(); err != nil {
@@ -73,10 +73,10 @@ func (s *Server) Remove() {
 	}
 }
 
-// Restore dumps the database of [Server.URL] and restores it by pg_restore --clean, in one transaction. So everything is made
-// again under its name, and nothing keeps its OID. It returns false where the programs of the server do not include those
-// two. Whatever is written between the dump and the restore is lost; a database that is read-only by default, so that
-// nothing is, can be restored too.
+// Restore dumps the database of [Server.URL] with pg_dump and restores it with pg_restore --clean, in one transaction. All
+// objects are made again under their names, and none keeps its OID. Restore returns false if the server's programs do not
+// include those two. Writes between the dump and the restore are lost. To prevent such writes, the database may be
+// read-only by default.
 func (s *Server) Restore() bool {
 	s.t.Helper()
 	for _, name := range []string{"pg_dump", "pg_restore"} {

@@ -18,17 +18,17 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Standby starts a hot standby of the primary, which streams from it when Standby returns. It answers
-// reads at its own URL, with the primary's password. Replication is asynchronous until the primary's
-// synchronous_standby_names says otherwise ('*' names any). The standby is gone at the end of the test.
+// Standby starts a hot standby of the primary, and returns when it streams from the primary. The standby answers reads
+// at its own URL, with the primary's password. Replication is asynchronous until the primary's
+// synchronous_standby_names says otherwise ('*' names any). The end of the test removes the standby.
 func Standby(t testing.TB, primary *Server) *Server {
 	t.Helper()
 	c, err := newStandby(t.Context(), primary.cluster)
 	return serve(t, c, err)
 }
 
-// Promote makes a standby a primary, and waits until it takes writes. The old primary is to be stopped
-// first, for it would go on by itself.
+// Promote makes a standby a primary, and waits until it takes writes. Stop the old primary first: it would still take
+// writes.
 func (s *Server) Promote() {
 	s.t.Helper()
 	if err := s.cluster.run(s.t.Context(), "pg_ctl", "promote", "-D", s.cluster.data(), "-s", "-w"); err != nil {
@@ -36,8 +36,8 @@ func (s *Server) Promote() {
 	}
 }
 
-// Hosts returns the first URL with the hosts of all of them, which a client tries in that order. With the
-// parameter target_session_attrs=read-write it takes the one that is the primary.
+// Hosts returns the first URL with the hosts of all URLs. A client tries them in that order. With the parameter
+// target_session_attrs=read-write it chooses the primary.
 func Hosts(t testing.TB, urls ...string) string {
 	t.Helper()
 	var hosts []string
@@ -53,7 +53,7 @@ func Hosts(t testing.TB, urls ...string) string {
 	return u.String()
 }
 
-// newStandby copies the data of the primary as it runs, and starts a server on the copy.
+// newStandby copies the data of the running primary, and starts a server on the copy.
 func newStandby(ctx context.Context, primary *Cluster) (*Cluster, error) {
 	conn, err := pgx.Connect(ctx, primary.URL().String())
 	if err != nil {
@@ -70,13 +70,13 @@ func newStandby(ctx context.Context, primary *Cluster) (*Cluster, error) {
 	return c, nil
 }
 
-// name is what the standby calls itself, and what its slot is called.
+// name returns the standby's application_name, which is also the name of its replication slot.
 func (c *Cluster) name() string {
 	return strings.ToLower(strings.ReplaceAll(filepath.Base(c.dir), "-", "_"))
 }
 
-// follow takes a base backup of the primary by itself: not every package of the server has pg_basebackup.
-// The slot keeps what the primary writes from now on until the standby has it.
+// follow takes a base backup of the primary without pg_basebackup, which some packages of the server lack. The slot
+// retains the primary's log from now on until the standby has it.
 func (c *Cluster) follow(ctx context.Context, primary *Cluster, conn *pgx.Conn) error {
 	var version int
 	err := conn.QueryRow(ctx, `
@@ -109,8 +109,8 @@ func (c *Cluster) follow(ctx context.Context, primary *Cluster, conn *pgx.Conn) 
 	)
 }
 
-// copyData copies the files of a running primary. Some vanish meanwhile, and some change: the log, which
-// is streamed, makes up for both. So the copy begins with none.
+// copyData copies the files of a running primary. Some vanish or change meanwhile; replaying the streamed write-ahead log
+// corrects that. The copy starts without log files and slots.
 func (c *Cluster) copyData(primary *Cluster) error {
 	root := primary.data()
 	return fs.WalkDir(os.DirFS(root), ".", func(name string, entry fs.DirEntry, err error) error {
@@ -140,7 +140,7 @@ func (c *Cluster) makeDataDir(name string) error {
 	return errors.Join(os.Mkdir(dir, 0o700), c.giveAway(dir))
 }
 
-// copyFile copies a file, unless it is gone by now.
+// copyFile copies a file, unless it has vanished.
 func (c *Cluster) copyFile(source, name string) error {
 	file, err := os.Open(source)
 	if err != nil {
@@ -153,7 +153,7 @@ func (c *Cluster) copyFile(source, name string) error {
 	return c.write(name, file)
 }
 
-// write writes a new file of the data.
+// write writes a new file into the data directory.
 func (c *Cluster) write(name string, from io.Reader) error {
 	file, err := os.OpenFile(filepath.Join(c.data(), name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -163,7 +163,7 @@ func (c *Cluster) write(name string, from io.Reader) error {
 	return errors.Join(err, file.Close(), c.giveAway(file.Name()))
 }
 
-// awaitStreaming waits until the primary sends the standby what it commits.
+// awaitStreaming waits until the primary streams its log to the standby.
 func (c *Cluster) awaitStreaming(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, dropTimeout)
 	defer cancel()

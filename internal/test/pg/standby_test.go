@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A client that knows both hosts finds the primary, also when it is another one.
+// A client that knows both hosts finds the primary, even after a failover.
 func TestStandby(t *testing.T) {
 	t.Parallel()
 	primary := Start(t)
@@ -20,7 +20,7 @@ func TestStandby(t *testing.T) {
 	if readOnly := query[string](t, connect(t, standby.URL()), "SHOW transaction_read_only"); readOnly != "on" {
 		t.Error("the standby takes writes")
 	}
-	// A commit that waits for the standby is there when the primary is gone.
+	// A commit that waited for the standby survives the loss of the primary.
 	execute(t, before, "ALTER SYSTEM SET synchronous_standby_names = '*'")
 	execute(t, before, "SELECT pg_reload_conf()")
 	execute(t, before, "SET synchronous_commit = remote_apply")
@@ -40,7 +40,7 @@ func TestStandby(t *testing.T) {
 		t.Errorf("%d rows, want what both committed", n)
 	}
 
-	// What was promoted may have a standby in turn.
+	// A promoted standby may have a standby of its own.
 	second := Standby(t, standby)
 	if n := query[int](t, connect(t, second.URL()), "SELECT count(*) FROM x"); n != 1002 {
 		t.Errorf("%d rows on the second standby, want those of the primary", n)
@@ -71,7 +71,7 @@ func TestHosts(t *testing.T) {
 	}
 }
 
-// A database may have another encoding than the server's others.
+// A database may have another encoding than the others on the server.
 func TestNewDatabaseWithOptions(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, NewDatabase(t, "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"))
