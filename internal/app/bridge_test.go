@@ -101,10 +101,10 @@ func checkBridge(t *testing.T, owner, service string) {
 		code           int
 		want           string
 	}{
-		{"the service", service, "on", 1, "which sellio_cart_service is not"},
+		{"the service", service, "on", 1, "sellio_cart_service is not that role"},
 		{"the owner", owner, "on", 0, "the bridge is on"},
 		{"the service", service, "status", 0, "the bridge is on"},
-		{"the service", service, "off", 1, "which sellio_cart_service is not"},
+		{"the service", service, "off", 1, "sellio_cart_service is not that role"},
 	} {
 		if out, code := bridge(t, step.url, step.sub); code != step.code || !strings.Contains(out, step.want) || strings.Count(out, "\n") != 1 {
 			t.Errorf("bridge %s as %s: exit code %d, want %d and %q\n%s", step.sub, step.role, code, step.code, step.want, out)
