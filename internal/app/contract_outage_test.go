@@ -73,13 +73,13 @@ func TestOutcomeUnknown(t *testing.T) {
 	t.Parallel()
 	proxy := pgtest.NewProxy(t, databases[0].url(t))
 	s := openShop(t, serve(t, "DATABASE_URL="+proxy.URL()))
-	proxy.CutAfterReply("INSERT INTO cart_item")
+	proxy.CutAfterReply("SELECT ref, id, now() FROM saved")
 	s.post(addBody(7, 1), addItem).problem(http.StatusServiceUnavailable)
 	c := s.post(addBody(7, 1), addItem).cart(http.StatusCreated)
 	if len(c.Items) != 1 || c.Version != 1 {
 		t.Errorf("the repeated request found %+v, want the cart that the first one made", c)
 	}
-	proxy.CutAfterReply("INSERT INTO cart_item")
+	proxy.CutAfterReply("SELECT ref, id, now() FROM saved")
 	line := &cartv1.UpsertItemRequest{CartId: c.ID, ProductId: 2, Name: "x", Price: "1", Quantity: 1}
 	s.retryInfo(s.invoke(line), codes.Unavailable)
 	was := s.get("/api/v1/cart/%d", c.ID).cart(http.StatusOK)
