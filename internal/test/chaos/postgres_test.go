@@ -38,7 +38,7 @@ func newPostgres(t *testing.T) *postgres {
 	d.hosts[1].Refuse(true)
 	// Statements that wait for a lock end by lock_timeout in one instance, and by statement_timeout in the other.
 	for i, url := range []string{
-		pgtest.Hosts(t, d.hosts[0].URL(), d.hosts[1].URL()) + "&target_session_attrs=read-write&lock_timeout=300",
+		pgtest.Hosts(t, d.hosts[0].URL(), d.hosts[1].URL()) + "&target_session_attrs=read-write",
 		d.address.URL() + "&statement_timeout=500",
 	} {
 		d.services[i] = newService(t, "DATABASE_URL="+url, "AUTO_MIGRATE=true")
