@@ -124,16 +124,15 @@ func (p *Proxy) CutAll() {
 	}
 }
 
-// Refuse, called with true, makes the proxy close new connections at once, until it is called with false. Open ones
-// stay.
+// Refuse switches whether the proxy closes new connections at once. Open ones stay.
 func (p *Proxy) Refuse(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.refuse = on
 }
 
-// Hang, called with true, makes the proxy hold back all traffic until it is called with false. Connections stay open and
-// silent, and neither side sees the other one close.
+// Hang switches whether the proxy holds back all traffic. Connections then stay open and silent, and neither side sees the
+// other one close.
 func (p *Proxy) Hang(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
