@@ -117,7 +117,7 @@ verify: FUZZTIME = 3s
 fuzz: ## Run each fuzz target for FUZZTIME (20s)
 	FUZZTIME=$(FUZZTIME) scripts/fuzz
 
-chaos: ## Let every fault strike 30 times, which is 270 crashes (about 10 minutes); VERSIONS=18 chooses PostgreSQL
+chaos: ## Let every fault strike 30 times, which is 270 crashes (about 12 minutes); VERSIONS=18 chooses PostgreSQL
 	VERSIONS="$(VERSIONS)" CHAOS_ROUNDS=30 scripts/on-postgres go test -count=1 -timeout 1h -v -run 'TestPostgreSQL|TestSQLite' ./internal/test/chaos
 
 .PHONY: bench-against help dev run build test test-postgres check verify check-static lint generate proto-gen generate-check delivery observability vulncheck migrate bench bench-quick bench-micro bench-once bench-report bench-test bin/bench docker-build compose-up compose-down fuzz chaos browser-test bench-overload
