@@ -80,6 +80,34 @@ func (e *entry) current() *cart.Cart {
 	return e.now
 }
 
+// seen returns the cart as a command sees it: current, but a LOCKED cart has a rival where the commands so far have left its
+// owner another ACTIVE one, and none where they have ended it.
+func (b *batch) seen(e *entry) *cart.Cart {
+	c := e.current()
+	if c == nil || c.Status != cart.Locked || c.Owner().IsNobody() {
+		return c
+	}
+	rival := c.Rival
+	for _, other := range b.entries {
+		if other == e || other.now == nil || other.now.CompanyID != c.CompanyID || other.now.Owner() != c.Owner() {
+			continue
+		}
+		if now := other.current(); now != nil && now.Status == cart.Active {
+			rival = true
+			break
+		}
+		if other.before != nil && other.before.Status == cart.Active {
+			rival = false
+		}
+	}
+	if rival == c.Rival {
+		return c
+	}
+	seen := *c
+	seen.Rival = rival
+	return &seen
+}
+
 // advance makes next the current cart of e.
 func (b *batch) advance(e *entry, next *cart.Cart) {
 	e.now = next

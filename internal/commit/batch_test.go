@@ -210,6 +210,15 @@ func TestCommandsOfOneBatchSeeEachOther(t *testing.T) {
 				}
 			},
 		},
+		"locked, added to, then active again: refused, since there is another": {
+			[]cart.Command{cart.SetStatus{CartID: 1, Status: cart.Locked}, add(1, 9), cart.SetStatus{CartID: 1, Status: cart.Active}},
+			[]cart.Code{ok, ok, cart.CodeNotAllowed},
+			func(t *testing.T, m *memory) {
+				if c := m.find(active); c == nil || c.ID == 1 || m.carts[1].Status != cart.Locked {
+					t.Errorf("carts: %v", m.carts)
+				}
+			},
+		},
 		"locked and active again, then added to: the same cart": {
 			[]cart.Command{cart.SetStatus{CartID: 1, Status: cart.Locked}, cart.SetStatus{CartID: 1, Status: cart.Active}, add(1, 9)},
 			[]cart.Code{ok, ok, ok},
@@ -245,3 +254,41 @@ func TestCommandsOfOneBatchSeeEachOther(t *testing.T) {
 }
 
 const ok cart.Code = 255
+
+// TestRivalEndsInABatch unlocks a cart in the batch that ends its owner's ACTIVE one.
+func TestRivalEndsInABatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		s := start(t, m)
+		for range 2 {
+			c, err := s.Do(t.Context(), add(1, 1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.ID == 1 {
+				if _, err := s.Do(t.Context(), cart.SetStatus{CartID: 1, Status: cart.Locked}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		m.carts[1].Rival = true // as a store would say
+		open := hold(t, s, m)
+		ended := calls(1, func(int) error {
+			_, err := s.Do(t.Context(), cart.SetStatus{CartID: 2, Status: cart.Cancelled})
+			return err
+		})
+		unlocked := calls(1, func(int) error {
+			_, err := s.Do(t.Context(), cart.SetStatus{CartID: 1, Status: cart.Active})
+			return err
+		})
+		open()
+		for _, err := range append(ended(), unlocked()...) {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		if c := m.find(cart.ActiveOf(1, cart.User(1))); c == nil || c.ID != 1 {
+			t.Errorf("the ACTIVE cart is %+v, want the first", c)
+		}
+	})
+}

@@ -91,8 +91,13 @@ func (w *writer) apply(b *batch, ref cart.Ref, j *command) {
 			e.results = append(e.results, result{job: j, err: &cart.Error{Code: cart.CodeInternal, Detail: "panic in a command"}})
 		}
 	}()
-	next, err := j.in.Apply(e.current())
-	if err == nil {
+	seen := b.seen(e)
+	next, err := j.in.Apply(seen)
+	switch {
+	case err != nil:
+	case next == seen && seen != nil:
+		next = e.now // nothing changed
+	default:
 		b.advance(e, next)
 	}
 	e.results = append(e.results, result{job: j, cart: next, err: err})
