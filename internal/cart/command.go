@@ -164,9 +164,9 @@ func (s SetStatus) Apply(c *Cart) (*Cart, error) {
 // leaveOwner clears the user or the cookie, whichever does not own the cart. Carts of the Python service may have both,
 // and the other one may belong to another ACTIVE cart by now.
 func (c *Cart) leaveOwner() {
-	if owner := c.Owner(); owner.UserID > 0 {
+	if c.Owner().UserID > 0 {
 		c.Cookie = nil
-	} else if c.UserID != nil {
+	} else {
 		c.UserID = nil
 	}
 }
