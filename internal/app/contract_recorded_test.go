@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,12 +28,13 @@ import (
 )
 
 // record makes TestRecorded record the answers of the program of an older revision. It is for requests that are added to
-// the set, and not for a test that fails: an answer that changes on purpose gets a part "now" by hand.
-var record = flag.String("record", "", "a program of the revision to record, whose answers are written to testdata/recorded.txt")
+// a set, and not for a test that fails: an answer that changes on purpose gets a part "now" by hand.
+var record = flag.String("record", "", "a program of the revision to record, whose answers are written to the only set that -run chooses")
 
-const recordedFile = "testdata/recorded.txt"
+// recordedFiles holds a set for each recorded revision, which gives its file the name.
+const recordedFiles = "testdata/recorded/*.txt"
 
-// exchange is a request of the recorded set and its answer. In the file it looks like this:
+// exchange is a request of a recorded set and its answer. In the file it looks like this:
 //
 //	=== what it is about
 //	POST /api/v1/cart/upsert          or: gRPC UpsertCart
@@ -49,38 +51,57 @@ type exchange struct {
 	name, request, then, why, now string
 }
 
-// TestRecorded sends the requests of the recorded set, one after another, and compares the answers with what the service
-// answered when the set was recorded.
+// TestRecorded sends the requests of each recorded set, one after another, and compares the answers with what the service
+// answered when the set was recorded. Headers that are new do not count.
 func TestRecorded(t *testing.T) {
 	t.Parallel()
-	exchanges := readRecorded(t)
-	if *record != "" {
-		cmd := command(t, nil)
-		cmd.Path = *record
-		r := replay{shop: openShop(t, begin(t, cmd))}
-		for i := range exchanges {
-			exchanges[i].then = r.ask(exchanges[i].request)
-		}
-		writeRecorded(t, exchanges)
-		return
+	files, err := filepath.Glob(recordedFiles)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no recorded sets: %v", err)
 	}
-	onBoth(t, func(t *testing.T, url string) {
-		r := replay{shop: openShop(t, serve(t, "DATABASE_URL="+url))}
-		for _, e := range exchanges {
-			want := e.then
-			if e.why != "" {
-				want = e.now
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			t.Parallel()
+			exchanges := readRecorded(t, file)
+			if *record != "" {
+				writeRecorded(t, file, recordAll(t, exchanges))
+				return
 			}
-			if diff := cmp.Diff(want, r.ask(e.request)); diff != "" {
-				t.Errorf("%s: the answer is another than was recorded (-recorded +now):\n%s", e.name, diff)
-			}
-		}
-	})
+			onBoth(t, func(t *testing.T, url string) { replayAll(t, url, exchanges) })
+		})
+	}
 }
 
-func readRecorded(t *testing.T) (all []exchange) {
+// recordAll returns the exchanges with the answers of the program to record.
+func recordAll(t *testing.T, exchanges []exchange) []exchange {
 	t.Helper()
-	file, err := os.ReadFile(recordedFile)
+	cmd := command(t, nil)
+	cmd.Path = *record
+	r := replay{shop: openShop(t, begin(t, cmd))}
+	for i := range exchanges {
+		exchanges[i].then = r.ask(exchanges[i].request)
+	}
+	return exchanges
+}
+
+// replayAll compares today's answers with the recorded ones.
+func replayAll(t *testing.T, url string, exchanges []exchange) {
+	t.Helper()
+	r := replay{shop: openShop(t, serve(t, "DATABASE_URL="+url))}
+	for _, e := range exchanges {
+		want := e.then
+		if e.why != "" {
+			want = e.now
+		}
+		if diff := cmp.Diff(want, r.ask(e.request)); diff != "" {
+			t.Errorf("%s: the answer is another than was recorded (-recorded +now):\n%s", e.name, diff)
+		}
+	}
+}
+
+func readRecorded(t *testing.T, name string) (all []exchange) {
+	t.Helper()
+	file, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +119,7 @@ func readRecorded(t *testing.T) (all []exchange) {
 	return all
 }
 
-func writeRecorded(t *testing.T, all []exchange) {
+func writeRecorded(t *testing.T, name string, all []exchange) {
 	t.Helper()
 	var file strings.Builder
 	for _, e := range all {
@@ -108,7 +129,7 @@ func writeRecorded(t *testing.T, all []exchange) {
 		}
 		file.WriteString("\n")
 	}
-	if err := os.WriteFile(recordedFile, []byte(strings.TrimSuffix(file.String(), "\n")), 0o644); err != nil {
+	if err := os.WriteFile(name, []byte(strings.TrimSuffix(file.String(), "\n")), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
