@@ -22,6 +22,7 @@ const GuestCookie = "sellio_cart"
 type Caller struct {
 	Service bool       // trusted with all carts
 	Owner   cart.Owner // otherwise the user or guest whose carts the caller may reach
+	Cookie  string     // of the guest that a user was before signing in, if the request shows it
 }
 
 type callerKey struct{}
@@ -82,7 +83,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, authorization, cookies
 	case shown && a.isService(token):
 		return Caller{Service: true}, nil
 	case shown && a.users != nil:
-		return a.user(ctx, token)
+		return a.user(ctx, token, cookies)
 	case shown:
 		return Caller{}, ErrInvalidToken
 	case a.users == nil:
@@ -99,7 +100,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, authorization, cookies
 }
 
 // user returns the user whom a JWT names. The reason of a refusal goes to the log only: it would help an attacker.
-func (a *Authenticator) user(ctx context.Context, token string) (Caller, error) {
+func (a *Authenticator) user(ctx context.Context, token string, cookies []string) (Caller, error) {
 	id, err := a.users.userID(ctx, token)
 	if _, ok := errors.AsType[*cart.Error](err); ok {
 		return Caller{}, err
@@ -108,7 +109,7 @@ func (a *Authenticator) user(ctx context.Context, token string) (Caller, error) 
 		a.log.DebugContext(ctx, "A bearer token was refused.", slog.Any("error", err))
 		return Caller{}, ErrInvalidToken
 	}
-	return Caller{Owner: cart.User(id)}, nil
+	return Caller{Owner: cart.User(id), Cookie: CookieOf(cookies)}, nil
 }
 
 // isService compares the digest of the token with those of all services, so that timing reveals nothing.

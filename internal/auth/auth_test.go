@@ -65,7 +65,7 @@ func ask(t *testing.T, a *Authenticator, cookie string, authorization ...string)
 func TestHeaders(t *testing.T) {
 	t.Parallel()
 	service := Caller{Service: true}
-	user, visitor := Caller{Owner: cart.User(7)}, Caller{Owner: cart.Guest("mine")}
+	user, visitor := Caller{Owner: cart.User(7), Cookie: "mine"}, Caller{Owner: cart.Guest("mine")}
 	key := authtest.NewKey(t, "k")
 	token := key.Token("7")
 	servicesOnly, all := open(t, Options{Tokens: []string{oldToken, newToken}}), believing(t, key)
@@ -195,9 +195,9 @@ func TestClaims(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			want, refused := Caller{Owner: cart.User(tt.user)}, cart.CodeInternal
+			want, refused := Caller{Owner: cart.User(tt.user), Cookie: "mine"}, cart.CodeInternal
 			if tt.user == 0 {
-				refused = cart.CodeUnauthenticated
+				want, refused = Caller{}, cart.CodeUnauthenticated
 			}
 			got, code := ask(t, a, "mine", "Bearer "+key.Token("7", tt.change))
 			if got != want || code != refused {

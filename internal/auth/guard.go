@@ -18,16 +18,19 @@ type Guard struct {
 func NewGuard(carts cart.Service) *Guard { return &Guard{carts: carts} }
 
 // Do implements [cart.Service].
-func (g *Guard) Do(ctx context.Context, cmd cart.Command) (*cart.Cart, error) {
+func (g *Guard) Do(ctx context.Context, r cart.Request) (cart.Result, error) {
 	c := CallerOf(ctx)
-	ref := cmd.Ref()
-	if err := c.mayName(ref); err != nil {
-		return nil, err
+	for _, ref := range r.Refs() {
+		if err := c.mayName(ref); err != nil {
+			return cart.Result{}, err
+		}
 	}
-	if ref.ID > 0 && !c.Service {
-		cmd = ownCart{Command: cmd, owner: c.Owner}
+	// The owner is checked on the carts to which the request is applied, which needs no query of its own and leaves no gap
+	// before the write.
+	if !c.Service {
+		r.As = c.Owner
 	}
-	return g.carts.Do(ctx, cmd)
+	return g.carts.Do(ctx, r)
 }
 
 // Get implements [cart.Service].
@@ -61,6 +64,26 @@ func (g *Guard) List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error) 
 	return g.carts.List(ctx, l)
 }
 
+// Basket implements [cart.Service].
+func (g *Guard) Basket(ctx context.Context, q cart.BasketQuery) (*cart.Basket, error) {
+	if err := CallerOf(ctx).mayName(cart.Ref{Owner: q.Owner}); err != nil {
+		return nil, err
+	}
+	return g.carts.Basket(ctx, q)
+}
+
+// Merge implements [cart.Service]. A user may merge the carts of the guest whose cookie the request shows.
+func (g *Guard) Merge(ctx context.Context, m cart.Merge) (*cart.Merged, error) {
+	c := CallerOf(ctx)
+	if err := c.mayName(cart.Ref{Owner: cart.User(m.UserID)}); err != nil {
+		return nil, err
+	}
+	if !c.Service && m.Cookie != "" && m.Cookie != c.Cookie {
+		return nil, errForbidden
+	}
+	return g.carts.Merge(ctx, m)
+}
+
 // mayName returns an error where the caller may not name a cart like this. A cart that is named by its id may still turn
 // out to be another owner's.
 func (c Caller) mayName(ref cart.Ref) error {
@@ -77,19 +100,4 @@ func (c Caller) mayName(ref cart.Ref) error {
 // owns reports whether the caller, which is not nobody, may reach the cart. Carts without an owner are for services only.
 func (c Caller) owns(found *cart.Cart) bool {
 	return c.Service || found.Owner() == c.Owner
-}
-
-// ownCart is a command that finds the owner's carts only. The check is made on the cart that the command is applied to,
-// so it needs no query of its own and leaves no gap before the write.
-type ownCart struct {
-	cart.Command
-	owner cart.Owner
-}
-
-// Apply implements [cart.Command].
-func (o ownCart) Apply(c *cart.Cart) (*cart.Cart, error) {
-	if c != nil && c.Owner() != o.owner {
-		return nil, cart.ErrNotFound
-	}
-	return o.Command.Apply(c)
 }

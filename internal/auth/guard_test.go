@@ -11,6 +11,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/commit"
 	"github.com/sellio/sellio-cart/internal/sqlite"
+	storetest "github.com/sellio/sellio-cart/internal/test/store"
 )
 
 // guarded returns a guard in front of carts in a new database, with one lane, so that commands meet in batches.
@@ -43,7 +44,7 @@ func as(t *testing.T, c Caller) context.Context {
 // add returns the owner's cart after another line.
 func add(t *testing.T, g *Guard, owner cart.Owner, product int64) *cart.Cart {
 	t.Helper()
-	c, err := g.Do(as(t, Caller{Owner: owner}), cart.AddItem{CompanyID: 1, Owner: owner, Item: tea(product)})
+	c, err := storetest.Do(as(t, Caller{Owner: owner}), g, cart.AddItem{CompanyID: 1, Owner: owner, Item: tea(product)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +83,7 @@ func TestGuard(t *testing.T) {
 			t.Parallel()
 			ctx := as(t, tt.caller)
 			get := func(ref cart.Ref) error { _, err := g.Get(ctx, ref); return err }
-			do := func(cmd cart.Command) error { _, err := g.Do(ctx, cmd); return err }
+			do := func(cmd cart.Command) error { _, err := storetest.Do(ctx, g, cmd); return err }
 			list := func(user int64) error { _, err := g.List(ctx, cart.Listing{UserID: user, Limit: 1}); return err }
 			for what, c := range map[string]struct {
 				err  error
@@ -130,7 +131,7 @@ func TestStrangersInABatch(t *testing.T) {
 	var writes sync.WaitGroup
 	for i := range int64(50) {
 		writes.Go(func() {
-			if _, err := g.Do(as(t, owner), cart.PutItem{CartID: id, Item: tea(i + 2)}); err != nil {
+			if _, err := storetest.Do(as(t, owner), g, cart.PutItem{CartID: id, Item: tea(i + 2)}); err != nil {
 				t.Errorf("the owner: %v", err)
 			}
 		})
@@ -141,7 +142,7 @@ func TestStrangersInABatch(t *testing.T) {
 			cart.SetStatus{CartID: id, Status: cart.Cancelled},
 		} {
 			writes.Go(func() {
-				if c, err := g.Do(as(t, stranger), cmd); c != nil || code(err) != notFound {
+				if c, err := storetest.Do(as(t, stranger), g, cmd); c != nil || code(err) != notFound {
 					t.Errorf("a stranger's %T: %v, %v", cmd, c, err)
 				}
 			})

@@ -4,10 +4,7 @@
 // returns the changed cart. Carts are immutable once made, so goroutines and callers may share them.
 package cart
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // The limits of what a cart may hold.
 const (
@@ -34,6 +31,15 @@ type Cart struct {
 	UpdatedAt time.Time
 	// Version starts at 1 and grows with every change; a cart is saved only over the version loaded.
 	Version int64
+	// Attributes are a storefront's own notes about the cart.
+	Attributes Attributes
+	// Reference names the payment for which the cart was locked or ordered; "" if none was named.
+	Reference string
+	// LockedUntil is when the lock of a LOCKED cart ends by itself. The zero time: never.
+	LockedUntil time.Time
+	// Lease is how long from UpdatedAt the lock is to last, at least. Commands set it, and a store turns it into
+	// LockedUntil. Loaded carts have none.
+	Lease time.Duration
 	// Rival is set only for a LOCKED cart whose owner also has an ACTIVE cart at the same company.
 	Rival bool
 	// Gone means that the cart has lost its last line: it is to be deleted, or has been.
@@ -48,6 +54,8 @@ type Item struct {
 	Name      string
 	Price     Money // of one piece
 	Quantity  int64
+	// Attributes are a storefront's own notes about the line, such as a gift text.
+	Attributes Attributes
 }
 
 // Owner returns the owner of the cart: the user if there is one, else the guest, else nobody.
@@ -74,47 +82,4 @@ func lineOf(items []Item, productID int64) int {
 		}
 	}
 	return -1
-}
-
-// withItems returns a copy with these lines, one version on.
-func (c *Cart) withItems(items []Item) *Cart {
-	next := *c
-	next.Items = items
-	next.Version++
-	return &next
-}
-
-// put returns the cart with the item added at the end or, where its product is in the cart already,
-// in that product's place.
-func (c *Cart) put(item Item) (*Cart, error) {
-	if c.Status != Active {
-		return nil, errNotActive(c)
-	}
-	at := lineOf(c.Items, item.ProductID)
-	switch {
-	case at < 0 && len(c.Items) >= MaxLines:
-		return nil, errFull
-	case at < 0:
-		// Clip, so that two carts grown from this one never share a backing array.
-		return c.withItems(append(slices.Clip(c.Items), item)), nil
-	case c.Items[at] == item:
-		return c, nil
-	}
-	items := slices.Clone(c.Items)
-	items[at] = item
-	return c.withItems(items), nil
-}
-
-// remove returns the cart without the product's line. Without its last line the cart is gone.
-func (c *Cart) remove(productID int64) (*Cart, error) {
-	if c.Status != Active {
-		return nil, errNotActive(c)
-	}
-	at := lineOf(c.Items, productID)
-	if at < 0 {
-		return nil, errNoLine(productID)
-	}
-	next := c.withItems(slices.Concat(c.Items[:at], c.Items[at+1:]))
-	next.Gone = len(next.Items) == 0
-	return next, nil
 }

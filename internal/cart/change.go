@@ -9,6 +9,15 @@ type Change struct {
 	Was int64
 	// Activates means that the cart becomes its owner's ACTIVE one: by creation, or from LOCKED.
 	Activates bool
+	// Amends means that more than the status, the lines and the version change: the owner, the attributes, the reference
+	// or the lease.
+	Amends bool
+	// Keep means that the cart stays as it is, at version Was. The change is there for its Group or its Receipts.
+	Keep bool
+	// Group is the number of the group of changes that are made together or not at all; 0: none. A group has no new carts.
+	Group int
+	// Receipts are stored if the change is made.
+	Receipts []Receipt
 	// Delete means that the cart is to be deleted with its lines. Put and Drop are then empty.
 	Delete bool
 	// Put lists the lines to write, in the order of the cart.
@@ -27,7 +36,8 @@ type Line struct {
 // Diff returns the change from before to after. A nil before means creation.
 func Diff(before, after *Cart) Change {
 	ch := Change{Cart: after}
-	ch.Activates = after.Status == Active && (before == nil || before.Status != Active)
+	ch.Activates = after.Status == Active && (before == nil || before.Status != Active || before.Owner() != after.Owner())
+	ch.Amends = amends(before, after)
 	var old []Item
 	if before != nil {
 		ch.Was = before.Version
@@ -64,4 +74,12 @@ func Diff(before, after *Cart) Change {
 		}
 	}
 	return ch
+}
+
+func amends(before, after *Cart) bool {
+	if before == nil {
+		return after.Attributes != ""
+	}
+	return after.Lease > 0 || !after.LockedUntil.Equal(before.LockedUntil) || after.Reference != before.Reference ||
+		after.Attributes != before.Attributes || after.Owner() != before.Owner()
 }

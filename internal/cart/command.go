@@ -1,7 +1,6 @@
 package cart
 
 import (
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -14,7 +13,7 @@ type Command interface {
 	Validate() error
 	// Apply returns the changed cart: c itself where nothing changes, otherwise a copy at a
 	// later version. A nil c means that there is no such cart. A returned cart that is Gone is to be
-	// deleted. Errors are CodeNotFound, CodeNotAllowed, CodeNotActive, CodeFull and CodeUnpriced.
+	// deleted. Errors are those that a rule gives, CodeNotFound to CodeAlreadyCheckedOut.
 	Apply(c *Cart) (*Cart, error)
 }
 
@@ -30,12 +29,18 @@ type AddItem struct {
 	CompanyID int64
 	Owner     Owner
 	Item      Item
+	// Add and Attributes are as in [ItemChange].
+	Add        bool        `json:",omitzero"`
+	Attributes *Attributes `json:",omitzero"`
 }
 
 // PutItem is AddItem for a cart that is named by its id.
 type PutItem struct {
 	CartID int64
 	Item   Item
+	// Add and Attributes are as in [ItemChange].
+	Add        bool        `json:",omitzero"`
+	Attributes *Attributes `json:",omitzero"`
 }
 
 // SetQuantity changes the quantity of a line; 0 or less removes it. Carts of the Python service may have lines of any
@@ -50,12 +55,6 @@ type SetQuantity struct {
 type RemoveItem struct {
 	CartID    int64
 	ProductID int64
-}
-
-// SetStatus changes the status of a cart. Setting the status that it has already changes nothing.
-type SetStatus struct {
-	CartID int64
-	Status Status
 }
 
 // Ref names the owner's ACTIVE cart.
@@ -73,29 +72,43 @@ func (s SetQuantity) Ref() Ref { return ByID(s.CartID) }
 // Ref names the cart by id.
 func (r RemoveItem) Ref() Ref { return ByID(r.CartID) }
 
-// Ref names the cart by id.
-func (s SetStatus) Ref() Ref { return ByID(s.CartID) }
+func (a AddItem) change() ItemChange {
+	return ItemChange{Op: OpPut, Item: a.Item, Add: a.Add, Attributes: a.Attributes}
+}
+
+func (p PutItem) change() ItemChange {
+	return ItemChange{Op: OpPut, Item: p.Item, Add: p.Add, Attributes: p.Attributes}
+}
+
+func (a AddItem) adds() bool { return a.Add }
+
+func (p PutItem) adds() bool { return p.Add }
+
+// newCart returns a new ACTIVE cart without lines.
+func newCart(companyID int64, owner Owner) *Cart {
+	userID, cookie := owner.stored()
+	return &Cart{CompanyID: companyID, UserID: userID, Cookie: cookie, Status: Active, Version: 1}
+}
 
 // Apply implements [Command].
 func (u Upsert) Apply(c *Cart) (*Cart, error) {
 	if c != nil {
 		return c, nil
 	}
-	userID, cookie := u.Owner.stored()
-	return &Cart{CompanyID: u.CompanyID, UserID: userID, Cookie: cookie, Status: Active, Version: 1}, nil
+	return newCart(u.CompanyID, u.Owner), nil
 }
 
 // Apply implements [Command].
 func (a AddItem) Apply(c *Cart) (*Cart, error) {
-	if c == nil {
-		created, err := Upsert{CompanyID: a.CompanyID, Owner: a.Owner}.Apply(nil)
-		if err != nil {
-			return nil, err
-		}
-		created.Items = []Item{a.Item}
-		return created, nil
+	if c != nil {
+		return c.edit(a.change())
 	}
-	return c.put(a.Item)
+	created, err := newCart(a.CompanyID, a.Owner).edit(a.change())
+	if err != nil {
+		return nil, err
+	}
+	created.Version = 1
+	return created, nil
 }
 
 // Apply implements [Command].
@@ -103,7 +116,7 @@ func (p PutItem) Apply(c *Cart) (*Cart, error) {
 	if c == nil {
 		return nil, ErrNotFound
 	}
-	return c.put(p.Item)
+	return c.edit(p.change())
 }
 
 // Apply implements [Command].
@@ -111,19 +124,7 @@ func (s SetQuantity) Apply(c *Cart) (*Cart, error) {
 	if c == nil {
 		return nil, ErrNotFound
 	}
-	if s.Quantity <= 0 {
-		return c.remove(s.ProductID)
-	}
-	at := lineOf(c.Items, s.ProductID)
-	if at < 0 && c.Status == Active {
-		return nil, errNoLine(s.ProductID)
-	}
-	if at < 0 {
-		return nil, errNotActive(c)
-	}
-	item := c.Items[at]
-	item.Quantity = s.Quantity
-	return c.put(item)
+	return c.edit(ItemChange{Op: OpSet, Item: Item{ProductID: s.ProductID, Quantity: s.Quantity}})
 }
 
 // Apply implements [Command].
@@ -131,44 +132,7 @@ func (r RemoveItem) Apply(c *Cart) (*Cart, error) {
 	if c == nil {
 		return nil, ErrNotFound
 	}
-	return c.remove(r.ProductID)
-}
-
-// Apply implements [Command].
-func (s SetStatus) Apply(c *Cart) (*Cart, error) {
-	switch {
-	case c == nil:
-		return nil, ErrNotFound
-	case c.Status == s.Status:
-		return c, nil
-	case len(c.Items) == 0:
-		return nil, errEmpty
-	case !c.Status.mayBecome(s.Status):
-		return nil, errTransition(c.Status, s.Status)
-	case s.Status == Active && c.Rival:
-		return nil, errHasRival
-	}
-	if at := slices.IndexFunc(c.Items, Item.unpriced); at >= 0 && (s.Status == Locked || s.Status == CheckedOut) {
-		return nil, errUnpriced(c.Items[at].ProductID, s.Status)
-	}
-	next := *c
-	next.Status = s.Status
-	next.Rival = false
-	if s.Status == Active {
-		next.leaveOwner()
-	}
-	next.Version++
-	return &next, nil
-}
-
-// leaveOwner clears the user or the cookie, whichever does not own the cart. Carts of the Python service may have both,
-// and the other one may belong to another ACTIVE cart by now.
-func (c *Cart) leaveOwner() {
-	if c.Owner().UserID > 0 {
-		c.Cookie = nil
-	} else {
-		c.UserID = nil
-	}
+	return c.edit(ItemChange{Op: OpSet, Item: Item{ProductID: r.ProductID}}) // unlike OpRemove, it fails without a line
 }
 
 // Validate implements [Command].
@@ -178,12 +142,14 @@ func (u Upsert) Validate() error {
 
 // Validate implements [Command].
 func (a AddItem) Validate() error {
-	return Invalid(checkID("company_id", a.CompanyID), a.Owner.validate(), a.Item.validate())
+	change := a.change()
+	return Invalid(checkID("company_id", a.CompanyID), a.Owner.validate(), change.validate())
 }
 
 // Validate implements [Command].
 func (p PutItem) Validate() error {
-	return Invalid(checkID("cart_id", p.CartID), p.Item.validate())
+	change := p.change()
+	return Invalid(checkID("cart_id", p.CartID), change.validate())
 }
 
 // Validate implements [Command].
@@ -194,12 +160,6 @@ func (s SetQuantity) Validate() error {
 // Validate implements [Command].
 func (r RemoveItem) Validate() error {
 	return checkID("cart_id", r.CartID)
-}
-
-// Validate implements [Command].
-func (s SetStatus) Validate() error {
-	_, err := ParseStatus(int64(s.Status))
-	return Invalid(checkID("cart_id", s.CartID), err)
 }
 
 func (o Owner) validate() error {
@@ -214,14 +174,18 @@ func (o Owner) validate() error {
 }
 
 func (i Item) validate() error {
-	name := utf8.ValidString(i.Name) && !strings.ContainsRune(i.Name, 0)
-	length := utf8.RuneCountInString(i.Name)
 	return Invalid(
 		checkID("product_id", i.ProductID),
-		check("name", name && length >= 1 && length <= MaxNameLength),
+		check("name", isText(i.Name, MaxNameLength)),
 		check("price", i.Price >= 0 && i.Price <= MaxPrice),
 		check("quantity", i.Quantity >= 1 && i.Quantity <= MaxQuantity),
 	)
+}
+
+// isText reports whether s is valid UTF-8 without NUL, of 1 to most characters.
+func isText(s string, most int) bool {
+	length := utf8.RuneCountInString(s)
+	return utf8.ValidString(s) && !strings.ContainsRune(s, 0) && length >= 1 && length <= most
 }
 
 // unpriced reports whether the line has no price that can be paid.

@@ -77,26 +77,36 @@ func total(items []Item) string {
 		hi, line := bits.Mul64(uint64(i.Price), uint64(i.Quantity))
 		next, carry := bits.Add64(sum, line, 0)
 		if i.Price < 0 || i.Quantity < 0 || hi|carry != 0 || next > 1<<63-1 {
-			return bigTotal(items)
+			sum, ok := bigTotal(items)
+			if !ok {
+				return NaN.String()
+			}
+			return FormatCents(sum)
 		}
 		sum = next
 	}
 	return Money(sum).String()
 }
 
-func bigTotal(items []Item) string {
-	sum := new(big.Int)
+// bigTotal returns the sum of the lines in minor units, and false where the price of a line is NaN.
+func bigTotal(items []Item) (sum *big.Int, ok bool) {
+	sum = new(big.Int)
 	for _, i := range items {
 		if i.unpriced() {
-			return NaN.String()
+			return sum, false
 		}
 		sum.Add(sum, new(big.Int).Mul(big.NewInt(int64(i.Price)), big.NewInt(i.Quantity)))
 	}
+	return sum, true
+}
+
+// FormatCents prints a sum in minor units as a decimal with two digits.
+func FormatCents(sum *big.Int) string {
 	sign := ""
 	if sum.Sign() < 0 {
 		sign = "-"
 	}
-	whole, cents := sum.Abs(sum).QuoRem(sum, big.NewInt(100), new(big.Int))
+	whole, cents := new(big.Int).QuoRem(new(big.Int).Abs(sum), big.NewInt(100), new(big.Int))
 	c := cents.Int64()
 	return sign + whole.String() + "." + string([]byte{byte('0' + c/10), byte('0' + c%10)})
 }

@@ -87,6 +87,21 @@ type Saved struct {
 	UpdatedAt time.Time
 }
 
+// Complete sets what the store has decided in a cart that commands have made.
+func (s *Saved) Complete(c *Cart) {
+	c.UpdatedAt = s.UpdatedAt
+	if s.ID > 0 {
+		c.ID, c.CreatedAt = s.ID, s.CreatedAt
+	}
+	if until := s.UpdatedAt.Add(c.Lease); c.Lease > 0 && until.After(c.LockedUntil) {
+		c.LockedUntil = until
+	}
+	c.Lease = 0
+}
+
+// GuestCart names a cart of a guest.
+type GuestCart struct{ ID, CompanyID int64 }
+
 // Reader reads carts. Its methods may be called by many goroutines at once. All errors are of type
 // *[Error]: CodeUnavailable where the carts could not be read, and CodeInternal for bugs.
 type Reader interface {
@@ -98,6 +113,13 @@ type Reader interface {
 	// List returns carts of a user that have lines, newest id first.
 	List(ctx context.Context, l Listing) ([]*Cart, error)
 
+	// GuestCarts returns up to limit carts of the guest that are ACTIVE or LOCKED, in the order of their ids; CompanyID 0:
+	// of all companies.
+	GuestCarts(ctx context.Context, cookie string, companyID int64, limit int) ([]GuestCart, error)
+
+	// Basket returns the page of the owner's carts with lines, and the totals of all, read at one moment.
+	Basket(ctx context.Context, q BasketQuery) (*Basket, error)
+
 	// Ping returns an error if the store cannot be used.
 	Ping(ctx context.Context) error
 }
@@ -106,16 +128,31 @@ type Reader interface {
 type Store interface {
 	Reader
 
+	// LoadKnown is Load for requests with keys. It also returns the receipt of each key, or nil where there is none, with the
+	// cart that it names, all read at one moment.
+	LoadKnown(ctx context.Context, refs []Ref, keys [][32]byte) ([]*Cart, []*Receipt, error)
+
 	// Save makes the changes and returns the result of each, in their order. Every change is made
 	// whole or not at all; one that is not OK does not affect the others. No two changes are for one cart.
 	// Two may be for one owner and company if the first ends the ACTIVE cart and the second
-	// begins the next. When Save returns no error, the changes that are OK are committed and durable.
+	// begins the next. Changes of one Group are made together or not at all. Receipts are stored with their change.
+	// When Save returns no error, the changes that are OK are committed and durable.
 	//
 	// CodeConflict: a concurrent change, such as another ACTIVE cart of one of the owners, made the
-	// database refuse them all; CodeRefused: the data of some change did; nothing was done.
+	// database refuse them all, or a receipt of one of the keys exists; CodeRefused: the data of some change did; nothing was done.
 	// CodeOutcomeUnknown: the database went away at COMMIT; either all that would have been
 	// OK was done, or nothing.
 	Save(ctx context.Context, changes []Change) ([]Saved, error)
+
+	// Overdue looks at up to limit LOCKED carts whose lease has ended, by the database's clock, with ids above after and in the
+	// order of their ids. It returns the groups that are to be unlocked together: carts of one owner that have a lease and
+	// the same reference or, where they have none, a lease that ends at the same time, as those of one call do. A group in
+	// which a lease has not ended is left out, and a group that was returned before is not returned for its other carts. Last
+	// is the id of the last cart that was looked at, 0 where there are no more.
+	Overdue(ctx context.Context, after int64, limit int) (groups [][]CartVersion, last int64, err error)
+
+	// Forget deletes up to limit receipts that are older than ttl, and returns how many it deleted.
+	Forget(ctx context.Context, ttl time.Duration, limit int) (int64, error)
 
 	// Close ends all connections. No method may be called afterwards.
 	Close() error

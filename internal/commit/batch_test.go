@@ -11,6 +11,7 @@ import (
 
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/commit"
+	storetest "github.com/sellio/sellio-cart/internal/test/store"
 )
 
 // spell is a command with a rule of its own.
@@ -28,12 +29,12 @@ func TestChangedCartIsLoadedAgainAndItsNeighboursAreNot(t *testing.T) {
 		m := &memory{}
 		s := start(t, m)
 		for user := range int64(2) {
-			if _, err := s.Do(t.Context(), add(user+1, 1)); err != nil {
+			if _, err := storetest.Do(t.Context(), s, add(user+1, 1)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		open := hold(t, s, m)
-		wait := calls(2, func(i int) error { _, err := s.Do(t.Context(), add(int64(i+1), 2)); return err })
+		wait := calls(2, func(i int) error { _, err := storetest.Do(t.Context(), s, add(int64(i+1), 2)); return err })
 		times := 0
 		m.beforeSave = func(_ context.Context, changes []cart.Change) error {
 			for _, ch := range changes {
@@ -67,11 +68,11 @@ func TestEndlessConflictIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{}
 		s := start(t, m)
-		if _, err := s.Do(t.Context(), add(1, 1)); err != nil {
+		if _, err := storetest.Do(t.Context(), s, add(1, 1)); err != nil {
 			t.Fatal(err)
 		}
 		m.beforeSave = func(context.Context, []cart.Change) error { m.change(1); return nil }
-		if _, err := s.Do(t.Context(), add(1, 2)); !errors.Is(err, cart.ErrConflict) {
+		if _, err := storetest.Do(t.Context(), s, add(1, 2)); !errors.Is(err, cart.ErrConflict) {
 			t.Errorf("got %v, want ErrConflict", err)
 		}
 		if c := m.carts[1]; len(c.Items) != 1 {
@@ -94,7 +95,7 @@ func TestOneBadCommandNeverFailsItsNeighbours(t *testing.T) {
 			}
 			return nil
 		}
-		wait := calls(5, func(i int) error { _, err := s.Do(t.Context(), add(int64(i+1), 1)); return err })
+		wait := calls(5, func(i int) error { _, err := storetest.Do(t.Context(), s, add(int64(i+1), 1)); return err })
 		open()
 		for i, err := range wait() {
 			if bad := i == 2; bad != errors.Is(err, refused) || !bad && err != nil {
@@ -112,10 +113,10 @@ func TestPanicInARuleFailsItsOwnCommandOnly(t *testing.T) {
 		ref := cart.ActiveOf(1, cart.User(1))
 		wait := calls(3, func(i int) error {
 			if i != 1 {
-				_, err := s.Do(t.Context(), add(1, int64(i+1)))
+				_, err := storetest.Do(t.Context(), s, add(1, int64(i+1)))
 				return err
 			}
-			_, err := s.Do(t.Context(), spell{ref, func(*cart.Cart) (*cart.Cart, error) { panic("boo") }})
+			_, err := storetest.Do(t.Context(), s, spell{ref, func(*cart.Cart) (*cart.Cart, error) { panic("boo") }})
 			return err
 		})
 		open()
@@ -135,7 +136,7 @@ func TestFailedSaveFailsWithItsCode(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			m := &memory{beforeSave: func(context.Context, []cart.Change) error { return failure }}
 			s := start(t, m)
-			if _, err := s.Do(t.Context(), add(1, 1)); cart.CodeOf(err) != failure.Code {
+			if _, err := storetest.Do(t.Context(), s, add(1, 1)); cart.CodeOf(err) != failure.Code {
 				t.Errorf("got %v, want %v", err, failure)
 			}
 		})
@@ -149,13 +150,13 @@ func TestOutageIsLoggedOnce(t *testing.T) {
 		s := start(t, m, func(o *commit.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 		m.beforeSave = func(context.Context, []cart.Change) error { return cart.Unavailable(errors.New("refused")) }
 		for range 3 {
-			if _, err := s.Do(t.Context(), add(1, 1)); cart.CodeOf(err) != cart.CodeUnavailable {
+			if _, err := storetest.Do(t.Context(), s, add(1, 1)); cart.CodeOf(err) != cart.CodeUnavailable {
 				t.Fatalf("got %v, want CodeUnavailable", err)
 			}
 		}
 		m.beforeSave = nil
 		for product := range int64(3) {
-			if _, err := s.Do(t.Context(), add(1, product+1)); err != nil {
+			if _, err := storetest.Do(t.Context(), s, add(1, product+1)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -233,13 +234,13 @@ func TestCommandsOfOneBatchSeeEachOther(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := &memory{}
 				s := start(t, m)
-				if _, err := s.Do(t.Context(), add(1, 1)); err != nil {
+				if _, err := storetest.Do(t.Context(), s, add(1, 1)); err != nil {
 					t.Fatal(err)
 				}
 				open := hold(t, s, m)
 				var waits []func() []error
 				for _, cmd := range tc.commands {
-					waits = append(waits, calls(1, func(int) error { _, err := s.Do(t.Context(), cmd); return err }))
+					waits = append(waits, calls(1, func(int) error { _, err := storetest.Do(t.Context(), s, cmd); return err }))
 				}
 				open()
 				for i, wait := range waits {
@@ -261,12 +262,12 @@ func TestRivalEndsInABatch(t *testing.T) {
 		m := &memory{}
 		s := start(t, m)
 		for range 2 {
-			c, err := s.Do(t.Context(), add(1, 1))
+			c, err := storetest.Do(t.Context(), s, add(1, 1))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if c.ID == 1 {
-				if _, err := s.Do(t.Context(), cart.SetStatus{CartID: 1, Status: cart.Locked}); err != nil {
+				if _, err := storetest.Do(t.Context(), s, cart.SetStatus{CartID: 1, Status: cart.Locked}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -274,11 +275,11 @@ func TestRivalEndsInABatch(t *testing.T) {
 		m.carts[1].Rival = true // as a store would say
 		open := hold(t, s, m)
 		ended := calls(1, func(int) error {
-			_, err := s.Do(t.Context(), cart.SetStatus{CartID: 2, Status: cart.Cancelled})
+			_, err := storetest.Do(t.Context(), s, cart.SetStatus{CartID: 2, Status: cart.Cancelled})
 			return err
 		})
 		unlocked := calls(1, func(int) error {
-			_, err := s.Do(t.Context(), cart.SetStatus{CartID: 1, Status: cart.Active})
+			_, err := storetest.Do(t.Context(), s, cart.SetStatus{CartID: 1, Status: cart.Active})
 			return err
 		})
 		open()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/commit"
+	storetest "github.com/sellio/sellio-cart/internal/test/store"
 )
 
 // seen is what an observer was told of a batch.
@@ -57,7 +58,7 @@ func TestObserverHearsOfBatches(t *testing.T) {
 		open := hold(t, s, m)
 		wait := calls(5, func(i int) error {
 			ctx := context.WithValue(t.Context(), ownerKey{}, i)
-			_, err := s.Do(ctx, add(int64(i+1), 1))
+			_, err := storetest.Do(ctx, s, add(int64(i+1), 1))
 			return err
 		})
 		if n, limit := s.Waiting(commit.Writes); n != 3 || limit != 3 {
@@ -108,7 +109,7 @@ func TestObserverHearsOfRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, w := &memory{}, &watcher{}
 		s := start(t, m, func(o *commit.Options) { o.Observer = w })
-		c, err := s.Do(t.Context(), add(1, 1))
+		c, err := storetest.Do(t.Context(), s, add(1, 1))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +118,7 @@ func TestObserverHearsOfRetries(t *testing.T) {
 			once.Do(func() { m.change(c.ID) })
 			return nil
 		}
-		if _, err := s.Do(t.Context(), add(1, 2)); err != nil {
+		if _, err := storetest.Do(t.Context(), s, add(1, 2)); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

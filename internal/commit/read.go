@@ -12,10 +12,7 @@ type reader struct {
 	outage *outage
 }
 
-type (
-	read = job[[]cart.Ref, []*cart.Cart]
-	list = job[cart.Listing, []*cart.Cart]
-)
+type read = job[[]cart.Ref, []*cart.Cart]
 
 // load answers each job with the carts that its refs name, nil where there is none. A batch that fails for the data of a
 // cart is halved until the job that asks for it is alone.
@@ -66,10 +63,13 @@ func distinct(batch []*read) []cart.Ref {
 	return refs
 }
 
-func (r *reader) list(ctx context.Context, batch []*list) []*list {
+// searching is a read that is a statement of its own.
+type searching func(context.Context, cart.Reader) (any, error)
+
+func (r *reader) search(ctx context.Context, batch []*job[searching, any]) []*job[searching, any] {
 	for _, j := range batch {
-		carts, err := r.store.List(ctx, j.in)
-		j.answer(carts, r.outage.observe(err))
+		found, err := j.in(ctx, r.store)
+		j.answer(found, r.outage.observe(err))
 	}
 	return nil
 }

@@ -33,21 +33,23 @@ type Options struct {
 // CodeUnavailable or CodeOutcomeUnknown, with the context's error as its cause, for a caller whose
 // context ended first.
 type Service struct {
+	log    *slog.Logger
 	seed   maphash.Seed
-	writes *lanes[cart.Command, *cart.Cart]
+	writes *lanes[*write, cart.Result]
 	reads  *lanes[[]cart.Ref, []*cart.Cart]
-	lists  *lanes[cart.Listing, []*cart.Cart]
-	lent   atomic.Int64 // lines, see lend
+	lists  *lanes[searching, any]
+	turn   atomic.Uint64 // of the lane for the next search
+	lent   atomic.Int64  // bytes, see lend
 }
 
 const (
-	// maxLent is the most lines in all long answers that callers still have: two of the largest.
-	maxLent = 2 * maxLines
+	// maxLent is the most bytes of all long answers that callers still have.
+	maxLent = 32 << 20
 	// maxLines is the number of lines in the largest listing, and the most in an answer to more ids than that has carts.
 	maxLines = cart.MaxCartsAsked * cart.MaxLines
-	// maxUncounted is the most lines of an answer that is not counted: it fits into the buffers of a socket, so no
-	// client can make it stay in memory.
-	maxUncounted = 1000
+	// maxUncounted is the size of an answer that is not counted, in bytes: it fits into the buffers of a socket, so no client
+	// can make it stay in memory.
+	maxUncounted = 128 << 10
 )
 
 // New starts the lanes of a service over the store. Close ends them.
@@ -58,21 +60,23 @@ func New(store cart.Store, o Options) *Service {
 	w := &writer{store: store, outage: &outage{log: o.Logger, what: "writes"}, log: o.Logger}
 	r := &reader{store: store, outage: &outage{log: o.Logger, what: "reads"}}
 	return &Service{
+		log:    o.Logger,
 		seed:   maphash.MakeSeed(),
-		writes: startLanes(Writes, o.WriteLanes, o.BatchSize, o, one[cart.Command], cart.OutcomeUnknown, w.run),
+		writes: startLanes(Writes, o.WriteLanes, o.BatchSize, o, one[*write], cart.OutcomeUnknown, w.run),
 		reads:  startLanes(Reads, o.ReadLanes, o.BatchSize, o, func(refs []cart.Ref) int { return len(refs) }, cart.Unavailable, r.load),
-		lists:  startLanes(Lists, o.ReadLanes, 1, o, one[cart.Listing], cart.Unavailable, r.list),
+		lists:  startLanes(Lists, o.ReadLanes, 1, o, one[searching], cart.Unavailable, r.search),
 	}
 }
 
 func one[Q any](Q) int { return 1 }
 
-// Do runs a valid command and returns the cart as the command left it. It returns after COMMIT; a
-// command that changes nothing commits nothing. A command whose caller's context ends
+// Do runs a valid request and returns the carts as it left them. It returns after COMMIT; a
+// request that changes nothing and has no key commits nothing. A request whose caller's context ends
 // before its batch begins is left out of it.
-func (s *Service) Do(ctx context.Context, cmd cart.Command) (*cart.Cart, error) {
-	// Commands on one cart meet in one lane, where they do not conflict.
-	return s.writes.do(ctx, maphash.Comparable(s.seed, cmd.Ref()), cmd)
+func (s *Service) Do(ctx context.Context, r cart.Request) (cart.Result, error) {
+	w := newWrite(r)
+	// Requests on one cart meet in one lane, where they do not conflict.
+	return s.writes.do(ctx, maphash.Comparable(s.seed, w.lane()), w)
 }
 
 // Get returns the cart if it has lines, and otherwise [cart.ErrNotFound].
@@ -121,28 +125,48 @@ func (s *Service) GetMany(ctx context.Context, ids []int64) ([]*cart.Cart, error
 
 // List returns carts of a user that have lines, newest id first. Ctx and CodeOverloaded are as in GetMany.
 func (s *Service) List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error) {
-	carts, err := s.lists.do(ctx, maphash.Comparable(s.seed, l), l)
+	carts, err := search(ctx, s, func(ctx context.Context, r cart.Reader) ([]*cart.Cart, error) { return r.List(ctx, l) })
 	if err != nil {
 		return nil, err
 	}
 	return s.lend(ctx, carts)
 }
 
-// lend counts the lines of a long answer until ctx ends. The longest has 100,000 of them, and a client may read it
+// Basket returns an owner's carts at all companies. Ctx and CodeOverloaded are as in GetMany.
+func (s *Service) Basket(ctx context.Context, q cart.BasketQuery) (*cart.Basket, error) {
+	b, err := search(ctx, s, func(ctx context.Context, r cart.Reader) (*cart.Basket, error) { return r.Basket(ctx, q) })
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.lend(ctx, b.Carts)
+	return b, err
+}
+
+// search runs a read in a lane for listings.
+func search[A any](ctx context.Context, s *Service, read func(context.Context, cart.Reader) (A, error)) (A, error) {
+	found, err := s.lists.do(ctx, s.turn.Add(1), func(ctx context.Context, r cart.Reader) (any, error) { return read(ctx, r) })
+	if err != nil {
+		var none A
+		return none, err
+	}
+	return found.(A), nil //nolint:forcetypeassert // it is what read returned
+}
+
+// lend counts the bytes of a long answer until ctx ends. The longest has 100,000 lines, and a client may read it
 // slowly, so limits on requests do not bound memory. A lone answer is never too long.
 func (s *Service) lend(ctx context.Context, carts []*cart.Cart) ([]*cart.Cart, error) {
-	lines := int64(0)
+	size := int64(0)
 	for _, c := range carts {
-		lines += int64(len(c.Items))
+		size += int64(c.Size())
 	}
-	if lines <= maxUncounted {
+	if size <= maxUncounted {
 		return carts, nil
 	}
-	if lent := s.lent.Add(lines); lent > maxLent && lent > lines {
-		s.lent.Add(-lines)
+	if lent := s.lent.Add(size); lent > maxLent && lent > size {
+		s.lent.Add(-size)
 		return nil, cart.ErrOverloaded
 	}
-	context.AfterFunc(ctx, func() { s.lent.Add(-lines) })
+	context.AfterFunc(ctx, func() { s.lent.Add(-size) })
 	return carts, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/commit"
+	storetest "github.com/sellio/sellio-cart/internal/test/store"
 )
 
 var discard = slog.New(slog.DiscardHandler)
@@ -43,7 +45,7 @@ func hold(t *testing.T, s *commit.Service, m *memory) (open func()) {
 		}
 		return nil
 	}
-	go s.Do(context.Background(), add(holder, 1))
+	go storetest.Do(context.Background(), s, add(holder, 1))
 	synctest.Wait()
 	return sync.OnceFunc(func() { close(gate) })
 }
@@ -68,7 +70,7 @@ func TestCommandsThatWaitShareOneLoadAndOneSave(t *testing.T) {
 		s := start(t, m)
 		open := hold(t, s, m)
 		wait := calls(40, func(i int) error {
-			c, err := s.Do(t.Context(), add(int64(i%4+1), int64(i+1)))
+			c, err := storetest.Do(t.Context(), s, add(int64(i%4+1), int64(i+1)))
 			if err == nil && (c.ID == 0 || c.CreatedAt.IsZero() || c.UpdatedAt.IsZero()) {
 				return fmt.Errorf("answered with an unfinished cart: %+v", c)
 			}
@@ -101,7 +103,7 @@ func TestCallersWhoAreReadyJoinTheBatch(t *testing.T) {
 		m := &memory{}
 		s := start(t, m)
 		wait := calls(40, func(i int) error {
-			_, err := s.Do(t.Context(), add(int64(i+1), 1))
+			_, err := storetest.Do(t.Context(), s, add(int64(i+1), 1))
 			return err
 		})
 		for _, err := range wait() {
@@ -120,7 +122,7 @@ func TestReadsThatWaitShareOneLoad(t *testing.T) {
 		m := &memory{}
 		s := start(t, m)
 		for user := range int64(3) {
-			if _, err := s.Do(t.Context(), add(user+1, 1)); err != nil {
+			if _, err := storetest.Do(t.Context(), s, add(user+1, 1)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -152,7 +154,7 @@ func TestBatchesAreBounded(t *testing.T) {
 		m := &memory{}
 		s := start(t, m, func(o *commit.Options) { o.BatchSize = 8 })
 		open := hold(t, s, m)
-		wait := calls(20, func(i int) error { _, err := s.Do(t.Context(), add(int64(i+1), 1)); return err })
+		wait := calls(20, func(i int) error { _, err := storetest.Do(t.Context(), s, add(int64(i+1), 1)); return err })
 		open()
 		wait()
 		var sizes []int
@@ -229,15 +231,19 @@ func TestManyIDs(t *testing.T) {
 	})
 }
 
-// TestHeldLinesAreBounded has callers that keep what they asked for: 200 carts of 500 lines each.
-func TestHeldLinesAreBounded(t *testing.T) {
+// TestHeldAnswersAreBounded has callers that keep what they asked for: 200 carts of 500 lines each, 16 MiB with their names.
+func TestHeldAnswersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{carts: make(map[int64]*cart.Cart)}
 		user := int64(1)
 		ids := make([]int64, cart.MaxCartsAsked)
+		lines := make([]cart.Item, cart.MaxLines)
+		for i := range lines {
+			lines[i].Name = strings.Repeat("x", 64)
+		}
 		for i := range ids {
 			ids[i] = int64(i + 1)
-			m.carts[ids[i]] = &cart.Cart{ID: ids[i], CompanyID: 1, UserID: &user, Items: make([]cart.Item, cart.MaxLines)}
+			m.carts[ids[i]] = &cart.Cart{ID: ids[i], CompanyID: 1, UserID: &user, Items: lines}
 		}
 		m.ids = int64(len(ids))
 		s := start(t, m)
@@ -276,8 +282,8 @@ func TestFullQueueRefusesAtOnce(t *testing.T) {
 		m := &memory{}
 		s := start(t, m, func(o *commit.Options) { o.QueueSize = 5 })
 		open := hold(t, s, m)
-		wait := calls(5, func(i int) error { _, err := s.Do(t.Context(), add(int64(i+1), 1)); return err })
-		if _, err := s.Do(t.Context(), add(6, 1)); !errors.Is(err, cart.ErrOverloaded) {
+		wait := calls(5, func(i int) error { _, err := storetest.Do(t.Context(), s, add(int64(i+1), 1)); return err })
+		if _, err := storetest.Do(t.Context(), s, add(6, 1)); !errors.Is(err, cart.ErrOverloaded) {
 			t.Errorf("the 6th of 5 got %v, want ErrOverloaded", err)
 		}
 		open()
@@ -295,8 +301,8 @@ func TestCallerThatGaveUpIsLeftOut(t *testing.T) {
 		s := start(t, m)
 		open := hold(t, s, m)
 		ctx, cancel := context.WithCancel(t.Context())
-		gone := calls(1, func(int) error { _, err := s.Do(ctx, add(1, 1)); return err })
-		stays := calls(1, func(int) error { _, err := s.Do(t.Context(), add(2, 1)); return err })
+		gone := calls(1, func(int) error { _, err := storetest.Do(ctx, s, add(1, 1)); return err })
+		stays := calls(1, func(int) error { _, err := storetest.Do(t.Context(), s, add(2, 1)); return err })
 		cancel()
 		err := gone()[0]
 		if cart.CodeOf(err) != cart.CodeUnavailable || !errors.Is(err, context.Canceled) {
@@ -319,7 +325,7 @@ func TestCallerThatGivesUpTooLateIsToldThatTheOutcomeIsUnknown(t *testing.T) {
 		saving := make(chan struct{})
 		m.beforeSave = func(context.Context, []cart.Change) error { <-saving; return nil }
 		ctx, cancel := context.WithCancel(t.Context())
-		wait := calls(1, func(int) error { _, err := s.Do(ctx, add(1, 1)); return err })
+		wait := calls(1, func(int) error { _, err := storetest.Do(ctx, s, add(1, 1)); return err })
 		cancel()
 		if err := wait()[0]; cart.CodeOf(err) != cart.CodeOutcomeUnknown {
 			t.Errorf("got %v, want CodeOutcomeUnknown", err)
@@ -344,15 +350,15 @@ func TestNothingIsDoneForACallerThatHasGone(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := &memory{}
 				s := start(t, m)
-				if _, err := s.Do(t.Context(), add(1, 1)); err != nil {
+				if _, err := storetest.Do(t.Context(), s, add(1, 1)); err != nil {
 					t.Fatal(err)
 				}
 				ctx, cancel := context.WithCancel(t.Context())
 				at(m, sync.OnceFunc(func() { cancel(); synctest.Wait() }))
-				if _, err := s.Do(ctx, add(1, 2)); cart.CodeOf(err) != cart.CodeOutcomeUnknown {
+				if _, err := storetest.Do(ctx, s, add(1, 2)); cart.CodeOf(err) != cart.CodeOutcomeUnknown {
 					t.Errorf("got %v, want CodeOutcomeUnknown", err)
 				}
-				c, err := s.Do(t.Context(), add(1, 3))
+				c, err := storetest.Do(t.Context(), s, add(1, 3))
 				if err != nil || len(c.Items) != 2 || c.Items[1].ProductID != 3 {
 					t.Errorf("the next command finds %+v, %v; want nothing done for who has gone", c, err)
 				}
@@ -369,7 +375,7 @@ func TestBatchThatTakesTooLongIsCancelled(t *testing.T) {
 		}}
 		s := start(t, m, func(o *commit.Options) { o.Timeout = 3 * time.Second })
 		began := time.Now()
-		_, err := s.Do(t.Context(), add(1, 1))
+		_, err := storetest.Do(t.Context(), s, add(1, 1))
 		if cart.CodeOf(err) != cart.CodeOutcomeUnknown || time.Since(began) != 3*time.Second {
 			t.Errorf("got %v after %v, want CodeOutcomeUnknown after 3s", err, time.Since(began))
 		}
@@ -381,9 +387,9 @@ func TestCloseFinishesWhatWasAccepted(t *testing.T) {
 		m := &memory{}
 		s := start(t, m)
 		open := hold(t, s, m)
-		wait := calls(10, func(i int) error { _, err := s.Do(t.Context(), add(int64(i+1), 1)); return err })
+		wait := calls(10, func(i int) error { _, err := storetest.Do(t.Context(), s, add(int64(i+1), 1)); return err })
 		closed := calls(1, func(int) error { return s.Close(t.Context()) })
-		if _, err := s.Do(t.Context(), add(50, 1)); cart.CodeOf(err) != cart.CodeUnavailable {
+		if _, err := storetest.Do(t.Context(), s, add(50, 1)); cart.CodeOf(err) != cart.CodeUnavailable {
 			t.Errorf("a call after Close got %v, want CodeUnavailable", err)
 		}
 		open()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/commit"
+	storetest "github.com/sellio/sellio-cart/internal/test/store"
 )
 
 // badUser is the user whose cart the store cannot load, or save.
@@ -55,7 +56,7 @@ func TestTroubleIsFoundByHalving(t *testing.T) {
 				}
 				return nil
 			}
-			wait := calls(255, func(i int) error { _, err := s.Do(t.Context(), add(int64(i+1), 1)); return err })
+			wait := calls(255, func(i int) error { _, err := storetest.Do(t.Context(), s, add(int64(i+1), 1)); return err })
 			open()
 			wantOneBad(t, wait())
 			if tries > 1+most {
@@ -68,7 +69,7 @@ func TestTroubleIsFoundByHalving(t *testing.T) {
 			m := &memory{}
 			s := start(t, m, large)
 			open := hold(t, s, m)
-			wait := calls(255, func(i int) error { _, err := s.Do(t.Context(), add(int64(i+1), 1)); return err })
+			wait := calls(255, func(i int) error { _, err := storetest.Do(t.Context(), s, add(int64(i+1), 1)); return err })
 			tries := countLoads(m)
 			open()
 			wantOneBad(t, wait())
@@ -81,7 +82,7 @@ func TestTroubleIsFoundByHalving(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			m := &memory{}
 			s := start(t, m, large)
-			wait := calls(255, func(i int) error { _, err := s.Do(t.Context(), add(int64(i+1), 1)); return err })
+			wait := calls(255, func(i int) error { _, err := storetest.Do(t.Context(), s, add(int64(i+1), 1)); return err })
 			wait()
 			gate := make(chan struct{})
 			m.beforeLoad = func(context.Context, []cart.Ref) error { <-gate; return nil }
@@ -123,7 +124,7 @@ func TestDoneWinsOverGaveUp(t *testing.T) {
 		for product := range int64(20) {
 			ctx, cancel := context.WithCancel(t.Context())
 			m.beforeSave = func(context.Context, []cart.Change) error { cancel(); return nil }
-			if c, err := s.Do(ctx, add(1, product+1)); err != nil || len(c.Items) != int(product)+1 {
+			if c, err := storetest.Do(ctx, s, add(1, product+1)); err != nil || len(c.Items) != int(product)+1 {
 				t.Errorf("got %+v, %v for what is done", c, err)
 			}
 		}
@@ -146,7 +147,7 @@ func TestJobsThatRunAgainFillABatch(t *testing.T) {
 			}
 			return nil
 		}
-		wait := calls(12, func(i int) error { _, err := s.Do(t.Context(), add(int64(i+1), 1)); return err })
+		wait := calls(12, func(i int) error { _, err := storetest.Do(t.Context(), s, add(int64(i+1), 1)); return err })
 		open()
 		for _, err := range wait() {
 			if err != nil {
@@ -169,7 +170,7 @@ func TestCloseWaitsForAllLanes(t *testing.T) {
 		wait := calls(3, func(i int) (err error) {
 			switch i {
 			case 0:
-				_, err = s.Do(t.Context(), add(1, 1))
+				_, err = storetest.Do(t.Context(), s, add(1, 1))
 			case 1:
 				_, err = s.Get(t.Context(), cart.ByID(1))
 			default:

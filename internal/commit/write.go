@@ -1,10 +1,9 @@
 package commit
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 
 	"github.com/sellio/sellio-cart/internal/cart"
 )
@@ -20,7 +19,33 @@ type writer struct {
 	log    *slog.Logger
 }
 
-type command = job[cart.Command, *cart.Cart]
+type command = job[*write, cart.Result]
+
+// write is a request with what is known of it before it is applied.
+type write struct {
+	cart.Request
+	refs []cart.Ref // at least one
+	key  [32]byte   // of its receipt, where it has a key
+}
+
+func newWrite(r cart.Request) *write {
+	w := &write{Request: r, refs: r.Refs()}
+	if r.Key != "" {
+		w.key = r.ReceiptKey()
+	}
+	return w
+}
+
+// lane returns the ref that decides in which lane the request runs: its only one, or that with the smallest id.
+func (w *write) lane() cart.Ref {
+	smallest := w.refs[0]
+	for _, ref := range w.refs {
+		if ref.ID > 0 && ref.ID < smallest.ID {
+			smallest = ref
+		}
+	}
+	return smallest
+}
 
 // run answers the jobs of a batch, but returns those whose carts were changed by others meanwhile. A batch that fails
 // for its contents is halved until the command at fault is alone, so that it never fails its neighbours.
@@ -37,7 +62,7 @@ func (w *writer) run(ctx context.Context, jobs []*command) (again []*command) {
 		return settle(jobs)
 	default:
 		for _, j := range jobs {
-			j.answer(nil, err)
+			j.answer(cart.Result{}, err)
 		}
 		return nil
 	}
@@ -50,55 +75,62 @@ func isOfData(code cart.Code) bool {
 
 // try runs the jobs as one batch. After an error nothing was done, or the outcome is unknown, and no job was answered.
 func (w *writer) try(ctx context.Context, jobs []*command) (again []*command, err error) {
-	refs := make([]cart.Ref, len(jobs))
-	for i, j := range jobs {
-		refs[i] = j.in.Ref()
-	}
-	carts, err := w.store.Load(ctx, refs)
+	b, known, err := w.load(ctx, jobs)
 	if err != nil {
 		return nil, err
 	}
-	b := newBatch(refs, carts)
-	for i, j := range jobs {
+	var waiting []*command
+	for _, j := range jobs {
 		// A caller that gave up while the carts were loaded may since have made another change, through another
 		// instance, that these carts already include: the command would undo it. From here on the versions prevent that.
-		if j.state.Load() != abandoned {
-			w.apply(b, refs[i], j)
+		if j.state.Load() != abandoned && !w.apply(b, j, known[j]) {
+			waiting = append(waiting, j)
 		}
 	}
-	return b.save(ctx, w.store)
+	again, err = b.save(ctx, w.store)
+	return append(again, waiting...), err
+}
+
+// load returns a batch with the carts of the jobs, and the receipts of the jobs that were done before.
+func (w *writer) load(ctx context.Context, jobs []*command) (*batch, map[*command]*cart.Receipt, error) {
+	refs := make([]cart.Ref, 0, len(jobs))
+	var keyed []*command
+	for _, j := range jobs {
+		refs = append(refs, j.in.refs...)
+		if j.in.Key != "" {
+			keyed = append(keyed, j)
+		}
+	}
+	if len(keyed) == 0 {
+		carts, err := w.store.Load(ctx, refs)
+		if err != nil {
+			return nil, nil, err
+		}
+		return newBatch(refs, carts), nil, nil
+	}
+	keys := make([][32]byte, len(keyed))
+	for i, j := range keyed {
+		keys[i] = j.in.key
+	}
+	carts, receipts, err := w.store.LoadKnown(ctx, refs, keys)
+	if err != nil {
+		return nil, nil, err
+	}
+	known := make(map[*command]*cart.Receipt, len(keyed))
+	for i, j := range keyed {
+		known[j] = receipts[i]
+	}
+	return newBatch(refs, carts), known, nil
 }
 
 // settle answers jobs that have run too often, and returns the rest.
 func settle(jobs []*command) (again []*command) {
 	for _, j := range jobs {
-		if j.attempts+1 >= maxAttempts {
-			j.answer(nil, cart.ErrConflict)
+		if j.attempts+1 >= cmp.Or(j.in.Tries, maxAttempts) {
+			j.answer(cart.Result{}, cart.ErrConflict)
 		} else {
 			again = append(again, j)
 		}
 	}
 	return again
-}
-
-// apply runs one command on what the batch has made of its cart so far. A rule that panics fails its
-// own command only.
-func (w *writer) apply(b *batch, ref cart.Ref, j *command) {
-	e := b.entry(ref)
-	defer func() {
-		if r := recover(); r != nil {
-			w.log.ErrorContext(j.ctx, "A rule panicked.", "command", fmt.Sprintf("%T", j.in), "panic", r, "stack", string(debug.Stack()))
-			e.results = append(e.results, result{job: j, err: &cart.Error{Code: cart.CodeInternal, Detail: "panic in a command"}})
-		}
-	}()
-	seen := b.seen(e)
-	next, err := j.in.Apply(seen)
-	switch {
-	case err != nil:
-	case next == seen && seen != nil:
-		next = e.now // nothing changed
-	default:
-		b.advance(e, next)
-	}
-	e.results = append(e.results, result{job: j, cart: next, err: err})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/commit"
 	"github.com/sellio/sellio-cart/internal/postgres"
+	storetest "github.com/sellio/sellio-cart/internal/test/store"
 )
 
 // act is what the Python service and this one do to a cart whose only line is product 1.
@@ -94,7 +95,7 @@ func newRivals(t testing.TB, url string) *rivals {
 
 // race lets both services change one cart, and returns what was lost or undone, if anything.
 func (r *rivals) race(ctx context.Context, user int64, pythons, ours act, m moment) error {
-	before, err := r.service.Do(ctx, cart.AddItem{
+	before, err := storetest.Do(ctx, r.service, cart.AddItem{
 		CompanyID: 1, Owner: cart.User(user), Item: cart.Item{ProductID: 1, Name: "first", Price: 100, Quantity: 1},
 	})
 	if err != nil {
@@ -103,7 +104,7 @@ func (r *rivals) race(ctx context.Context, user int64, pythons, ours act, m mome
 	var after *cart.Cart
 	var pythonErr, serviceErr error
 	askPython := func() { pythonErr = r.python.do(ctx, pythons, before.ID) }
-	askService := func() { after, serviceErr = r.service.Do(ctx, ours.command(user, before.ID)) }
+	askService := func() { after, serviceErr = storetest.Do(ctx, r.service, ours.command(user, before.ID)) }
 	switch m {
 	case nobodyIsHeld:
 		<-begin(askPython, askService)

@@ -180,7 +180,7 @@ func TestBridgeWaitsWithoutHoldingOthersUp(t *testing.T) {
 			done := make(chan error, 1)
 			go func() { done <- tc.change(b, t.Context()) }()
 			untilTrue(t, url, `SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation IN ('cart'::regclass, 'cart_item'::regclass)`)
-			if _, err := service(t, open(t, url)).Do(t.Context(), add(2, 1)); err != nil {
+			if _, err := storetest.Do(t.Context(), service(t, open(t, url)), add(2, 1)); err != nil {
 				t.Errorf("a write while the bridge waits: %v", err)
 			}
 			if err := tx.Commit(t.Context()); err != nil {

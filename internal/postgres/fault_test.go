@@ -14,6 +14,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/commit"
 	"github.com/sellio/sellio-cart/internal/postgres"
 	pgtest "github.com/sellio/sellio-cart/internal/test/pg"
+	storetest "github.com/sellio/sellio-cart/internal/test/store"
 )
 
 // service starts group commit over the store, and ends it with the test.
@@ -54,11 +55,11 @@ func TestConnectionLostAtCommitMeansOutcomeUnknown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p, svc := behindProxy(t)
-			if _, err := svc.Do(t.Context(), add(1, 1)); err != nil {
+			if _, err := storetest.Do(t.Context(), svc, add(1, 1)); err != nil {
 				t.Fatal(err)
 			}
 			tc.cut(p, "INSERT INTO cart_item")
-			if _, err := svc.Do(t.Context(), add(1, 2)); cart.CodeOf(err) != cart.CodeOutcomeUnknown {
+			if _, err := storetest.Do(t.Context(), svc, add(1, 2)); cart.CodeOf(err) != cart.CodeOutcomeUnknown {
 				t.Fatalf("got %v, want CodeOutcomeUnknown", err)
 			}
 			c, err := svc.Get(t.Context(), cart.ActiveOf(1, cart.User(1)))
@@ -68,7 +69,7 @@ func TestConnectionLostAtCommitMeansOutcomeUnknown(t *testing.T) {
 			if saved := len(c.Items) == 2; saved != tc.saved {
 				t.Errorf("the line is there: %v, want %v", saved, tc.saved)
 			}
-			c, err = svc.Do(t.Context(), add(1, 2))
+			c, err = storetest.Do(t.Context(), svc, add(1, 2))
 			if err != nil || len(c.Items) != 2 {
 				t.Errorf("the same again: %v, %v; want both lines", c, err)
 			}
@@ -79,7 +80,7 @@ func TestConnectionLostAtCommitMeansOutcomeUnknown(t *testing.T) {
 func TestReadSurvivesALostConnection(t *testing.T) {
 	t.Parallel()
 	p, svc := behindProxy(t)
-	c, err := svc.Do(t.Context(), add(1, 1))
+	c, err := storetest.Do(t.Context(), svc, add(1, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +97,7 @@ func TestReadSurvivesALostConnection(t *testing.T) {
 func TestDatabaseOutOfReachIsUnavailable(t *testing.T) {
 	t.Parallel()
 	p, svc := behindProxy(t)
-	c, err := svc.Do(t.Context(), add(1, 1))
+	c, err := storetest.Do(t.Context(), svc, add(1, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,11 +106,11 @@ func TestDatabaseOutOfReachIsUnavailable(t *testing.T) {
 	if _, err := svc.Get(t.Context(), cart.ByID(c.ID)); cart.CodeOf(err) != cart.CodeUnavailable {
 		t.Errorf("read: %v, want CodeUnavailable", err)
 	}
-	if _, err := svc.Do(t.Context(), add(1, 2)); cart.CodeOf(err) != cart.CodeUnavailable {
+	if _, err := storetest.Do(t.Context(), svc, add(1, 2)); cart.CodeOf(err) != cart.CodeUnavailable {
 		t.Errorf("write: %v, want CodeUnavailable", err)
 	}
 	p.Refuse(false)
-	if _, err := svc.Do(t.Context(), add(1, 2)); err != nil {
+	if _, err := storetest.Do(t.Context(), svc, add(1, 2)); err != nil {
 		t.Errorf("once it is back: %v", err)
 	}
 }
@@ -167,15 +168,15 @@ func TestRestartOfTheServerIsSurvived(t *testing.T) {
 				t.Fatal(err)
 			}
 			svc := service(t, open(t, server.URL()))
-			if _, err := svc.Do(t.Context(), add(1, 1)); err != nil {
+			if _, err := storetest.Do(t.Context(), svc, add(1, 1)); err != nil {
 				t.Fatal(err)
 			}
 			server.Stop(mode)
-			if _, err := svc.Do(t.Context(), add(1, 2)); err == nil {
+			if _, err := storetest.Do(t.Context(), svc, add(1, 2)); err == nil {
 				t.Error("a write was acknowledged while the server was down")
 			}
 			server.Restart()
-			c, err := svc.Do(t.Context(), add(1, 3))
+			c, err := storetest.Do(t.Context(), svc, add(1, 3))
 			if err != nil || c.Items[0].ProductID != 1 {
 				t.Errorf("after the restart: %v, %v", c, err)
 			}

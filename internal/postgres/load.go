@@ -3,6 +3,7 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -24,18 +25,26 @@ const columns = `
 			WHERE a.status = 1 AND a.company_id = c.company_id AND a.cookie = c.cookie AND coalesce(a.user_id, 0) <= 0
 			LIMIT 1) IS NOT NULL
 	ELSE false END,
-	l.places, l.product_ids, l.names, l.prices, l.quantities`
+	c.attributes::text, c.locked_until, c.reference,
+	l.places, l.product_ids, l.names, l.prices, l.quantities, l.attributes`
+
+// noCart has the types of columns, for rows that hold something else.
+const noCart = `
+	0::bigint, 0::bigint, NULL::bigint, NULL::varchar, 0::smallint, 0::bigint, now(), now(), false,
+	NULL::text, NULL::timestamptz, NULL::varchar,
+	NULL::bigint[], NULL::bigint[], NULL::varchar[], NULL::bigint[], NULL::integer[], NULL::text`
 
 // lines aggregates the lines of the cart c. A price of NaN gets the number of [cart.NaN].
 const lines = `
 	CROSS JOIN LATERAL (
 		SELECT array_agg(i.id) AS places, array_agg(i.product_id) AS product_ids, array_agg(i.name) AS names,
-		       array_agg(CASE WHEN i.price = 'NaN' THEN (-1::bigint) << 63 ELSE (i.price * 100)::bigint END) AS prices, array_agg(i.quantity) AS quantities
+		       array_agg(CASE WHEN i.price = 'NaN' THEN (-1::bigint) << 63 ELSE (i.price * 100)::bigint END) AS prices, array_agg(i.quantity) AS quantities,
+		       (jsonb_object_agg(i.product_id, i.attributes) FILTER (WHERE i.attributes IS NOT NULL))::text AS attributes
 		FROM cart_item i WHERE i.cart_id = c.id) l`
 
-// loadSQL looks each owner's cart up by a subquery, so that even a plan made for an empty table uses the
-// unique index.
-const loadSQL = `
+// wantedSQL finds the ids of the carts that refs name. It looks each owner's cart up by a subquery, so that even a plan made
+// for an empty table uses the unique index.
+const wantedSQL = `
 	WITH wanted AS (
 		SELECT unnest($1::bigint[]) AS id
 		UNION
@@ -44,12 +53,30 @@ const loadSQL = `
 		UNION
 		SELECT (SELECT id FROM cart
 			WHERE company_id = o.company_id AND cookie = o.cookie AND status = 1 AND coalesce(user_id, 0) <= 0)
-		FROM unnest($4::bigint[], $5::text[]) AS o (company_id, cookie))
+		FROM unnest($4::bigint[], $5::text[]) AS o (company_id, cookie)`
+
+const loadSQL = wantedSQL + `)
 	SELECT` + columns + `
 	FROM wanted JOIN cart c ON c.id = ANY (ARRAY[wanted.id])` + lines
 
 // Load implements [cart.Store] with one statement.
 func (s *Store) Load(ctx context.Context, refs []cart.Ref) ([]*cart.Cart, error) {
+	found := make(cart.Found, len(refs))
+	scan := func(rows pgx.Rows) error {
+		c, err := scanCart(rows)
+		if err == nil {
+			found.Add(c)
+		}
+		return err
+	}
+	if err := s.query(ctx, false, scan, statement{loadSQL, wanted(refs)}); err != nil {
+		return nil, err
+	}
+	return found.Carts(refs), nil
+}
+
+// wanted returns the parameters of wantedSQL.
+func wanted(refs []cart.Ref) []any {
 	var ids, userCompanies, users, guestCompanies []int64
 	var cookies []string
 	for _, r := range refs {
@@ -62,19 +89,7 @@ func (s *Store) Load(ctx context.Context, refs []cart.Ref) ([]*cart.Cart, error)
 			guestCompanies, cookies = append(guestCompanies, r.CompanyID), append(cookies, r.Owner.Cookie)
 		}
 	}
-	found := make(cart.Found, len(refs))
-	scan := func(rows pgx.Rows) error {
-		c, err := scanCart(rows)
-		if err == nil {
-			found.Add(c)
-		}
-		return err
-	}
-	err := s.query(ctx, false, scan, statement{loadSQL, []any{ids, userCompanies, users, guestCompanies, cookies}})
-	if err != nil {
-		return nil, err
-	}
-	return found.Carts(refs), nil
+	return []any{ids, userCompanies, users, guestCompanies, cookies}
 }
 
 const listSQL = `
@@ -102,27 +117,62 @@ func (s *Store) List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error) 
 	return carts, nil
 }
 
-func scanCart(rows pgx.Rows) (*cart.Cart, error) {
+// scanCart reads a row of columns, and what follows them into more.
+func scanCart(rows pgx.Rows, more ...any) (*cart.Cart, error) {
 	var (
 		c                        cart.Cart
 		created, updated         time.Time
+		lockedUntil              *time.Time
 		places, products, prices []int64
 		names                    []string
 		quantities               []int32
+		attributes, reference    *string
+		lineAttributes           *string
 	)
-	err := rows.Scan(&c.ID, &c.CompanyID, &c.UserID, &c.Cookie, &c.Status, &c.Version, &created, &updated,
-		&c.Rival, &places, &products, &names, &prices, &quantities)
-	if err != nil {
+	targets := []any{
+		&c.ID, &c.CompanyID, &c.UserID, &c.Cookie, &c.Status, &c.Version, &created, &updated, &c.Rival,
+		&attributes, &lockedUntil, &reference, &places, &products, &names, &prices, &quantities, &lineAttributes,
+	}
+	if err := rows.Scan(append(targets, more...)...); err != nil {
 		return nil, err
 	}
 	c.CreatedAt, c.UpdatedAt = created.UTC(), updated.UTC()
+	if lockedUntil != nil {
+		c.LockedUntil = lockedUntil.UTC()
+	}
+	if reference != nil {
+		c.Reference = *reference
+	}
 	c.Items = make([]cart.Item, len(products))
 	for i, at := range inOrder(places) {
 		c.Items[i] = cart.Item{
 			ProductID: products[at], Name: names[at], Price: cart.Money(prices[at]), Quantity: int64(quantities[at]),
 		}
 	}
-	return &c, nil
+	return &c, readAttributes(&c, attributes, lineAttributes)
+}
+
+// readAttributes sets the attributes of the cart, and of its lines by their products.
+func readAttributes(c *cart.Cart, own, lines *string) (err error) {
+	if own != nil {
+		if c.Attributes, err = cart.DecodeAttributes(*own); err != nil {
+			return err
+		}
+	}
+	if lines == nil {
+		return nil
+	}
+	var of map[int64]json.RawMessage
+	if err := json.Unmarshal([]byte(*lines), &of); err != nil {
+		return err
+	}
+	for i := range c.Items {
+		item := &c.Items[i]
+		if item.Attributes, err = cart.DecodeAttributes(string(of[item.ProductID])); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // inOrder returns the indexes of places, the smallest place first.

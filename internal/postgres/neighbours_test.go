@@ -9,6 +9,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/commit"
 	"github.com/sellio/sellio-cart/internal/postgres"
+	storetest "github.com/sellio/sellio-cart/internal/test/store"
 )
 
 // lockCart locks the row of a cart, as a session in psql would, until unlock is called.
@@ -32,7 +33,7 @@ func lockCart(t *testing.T, url string, id int64) (unlock func()) {
 func carts(t *testing.T, svc *commit.Service, n int64) (made []*cart.Cart) {
 	t.Helper()
 	for user := range n {
-		c, err := svc.Do(t.Context(), add(user+1, 1))
+		c, err := storetest.Do(t.Context(), svc, add(user+1, 1))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +94,7 @@ func TestLockedCartHoldsUpNobodyElse(t *testing.T) {
 	var locked, others sync.WaitGroup
 	for product := range int64(4) {
 		locked.Go(func() {
-			if _, err := svc.Do(t.Context(), add(1, product+2)); err != nil {
+			if _, err := storetest.Do(t.Context(), svc, add(1, product+2)); err != nil {
 				t.Errorf("the locked cart, once it is free: %v", err)
 			}
 		})
@@ -101,7 +102,7 @@ func TestLockedCartHoldsUpNobodyElse(t *testing.T) {
 	for user := int64(2); user <= 20; user++ {
 		others.Go(func() {
 			for product := range int64(3) {
-				if _, err := svc.Do(t.Context(), add(user, product+2)); err != nil {
+				if _, err := storetest.Do(t.Context(), svc, add(user, product+2)); err != nil {
 					t.Errorf("user %d: %v", user, err)
 				}
 			}
@@ -135,7 +136,7 @@ func TestUnreadableCartFailsAlone(t *testing.T) {
 				want = cart.CodeInternal
 			}
 			for product := range int64(20) {
-				_, written := svc.Do(t.Context(), add(user, product+1))
+				_, written := storetest.Do(t.Context(), svc, add(user, product+1))
 				_, read := svc.Get(t.Context(), cart.ByID(c[user-1].ID))
 				_, listed := svc.List(t.Context(), cart.Listing{UserID: user, Limit: 10})
 				for what, err := range map[string]error{"written": written, "read": read, "listed": listed} {

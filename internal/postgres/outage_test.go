@@ -13,6 +13,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/postgres"
 	pgtest "github.com/sellio/sellio-cart/internal/test/pg"
+	storetest "github.com/sellio/sellio-cart/internal/test/store"
 )
 
 // addTo returns the changes that add a product to a cart.
@@ -260,7 +261,7 @@ func TestTypesChangeUnderLoad(t *testing.T) {
 		go func() {
 			n := 0
 			for ; ctx.Err() == nil; n++ {
-				if _, err := svc.Do(t.Context(), add(int64(i+1), int64(n%5+1))); err != nil {
+				if _, err := storetest.Do(t.Context(), svc, add(int64(i+1), int64(n%5+1))); err != nil {
 					t.Errorf("client %d: %v", i, err)
 				}
 				if _, err := svc.Get(t.Context(), cart.ActiveOf(1, cart.User(int64(i+1)))); err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -146,20 +147,40 @@ func saveEveryCombination(t *testing.T, s *postgres.Store) {
 		{Cart: &cart.Cart{CompanyID: 1, UserID: &user, Status: cart.Active, Version: 1}, Activates: true},
 		{Cart: &cart.Cart{CompanyID: 1, Cookie: &guest, Status: cart.Active, Version: 1}, Activates: true},
 	}
+	receipt := cart.Receipt{Key: [32]byte{1}, Fingerprint: []byte{1}, CompanyID: 1, Version: 1}
+	extras := []cart.Change{
+		{Cart: &cart.Cart{ID: 6 << 40, Status: cart.Locked, Lease: time.Minute, Version: 2}, Was: 1, Amends: true},
+		{Cart: &cart.Cart{ID: 7 << 40, Status: cart.Active, Version: 2}, Was: 1, Group: 1, Receipts: []cart.Receipt{receipt}},
+		{Cart: &cart.Cart{ID: 8 << 40, Status: cart.Active, Version: 1}, Was: 1, Keep: true, Group: 1},
+	}
 	for mask := 1; mask < 1<<len(parts); mask++ {
-		var changes []cart.Change
-		for i, part := range parts {
-			if mask>>i&1 == 1 {
-				changes = append(changes, part)
-			}
-		}
-		if _, err := s.Save(t.Context(), changes); err != nil {
-			t.Fatal(err)
+		saveAll(t, s, parts, mask, nil)
+	}
+	for extra := 1; extra < 1<<len(extras); extra++ {
+		for _, mask := range []int{0, 1, 1 << 4, 1 << 5, 1<<len(parts) - 1} {
+			saveAll(t, s, parts, mask, chosen(extras, extra))
 		}
 	}
 	if err := s.Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// saveAll saves the parts that the mask chooses, and some more.
+func saveAll(t *testing.T, s *postgres.Store, parts []cart.Change, mask int, more []cart.Change) {
+	t.Helper()
+	if _, err := s.Save(t.Context(), append(chosen(parts, mask), more...)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func chosen(parts []cart.Change, mask int) (changes []cart.Change) {
+	for i, part := range parts {
+		if mask>>i&1 == 1 {
+			changes = append(changes, part)
+		}
+	}
+	return changes
 }
 
 // planner is a session like those of the store, on which statements stay prepared.

@@ -12,7 +12,7 @@ import (
 )
 
 // schemaVersion is the newest migration, which this program needs.
-const schemaVersion = 3
+const schemaVersion = 5
 
 // SchemaError says that the schema is older than this program needs.
 type SchemaError struct {
@@ -32,10 +32,16 @@ const statusSQL = `
 		('cart', 'id', 'bigint NOT NULL'), ('cart', 'user_id', 'bigint'), ('cart', 'company_id', 'bigint NOT NULL'),
 		('cart', 'cookie', 'character varying(255)'), ('cart', 'status', 'smallint NOT NULL'),
 		('cart', 'created_at', 'timestamp with time zone NOT NULL'), ('cart', 'version', 'bigint NOT NULL'),
-		('cart', 'updated_at', 'timestamp with time zone'),
+		('cart', 'updated_at', 'timestamp with time zone'), ('cart', 'attributes', 'jsonb'),
+		('cart', 'locked_until', 'timestamp with time zone'), ('cart', 'reference', 'character varying(255)'),
 		('cart_item', 'id', 'bigint NOT NULL'), ('cart_item', 'cart_id', 'bigint NOT NULL'),
 		('cart_item', 'product_id', 'bigint NOT NULL'), ('cart_item', 'name', 'character varying(255) NOT NULL'),
-		('cart_item', 'price', 'numeric(10,2) NOT NULL'), ('cart_item', 'quantity', 'integer NOT NULL')),
+		('cart_item', 'price', 'numeric(10,2) NOT NULL'), ('cart_item', 'quantity', 'integer NOT NULL'),
+		('cart_item', 'attributes', 'jsonb'),
+		('cart_request', 'key', 'bytea NOT NULL'), ('cart_request', 'fingerprint', 'bytea NOT NULL'),
+		('cart_request', 'owner', 'bytea'), ('cart_request', 'cart_id', 'bigint'), ('cart_request', 'company_id', 'bigint'),
+		('cart_request', 'version', 'bigint'), ('cart_request', 'cart_created_at', 'timestamp with time zone'),
+		('cart_request', 'at', 'timestamp with time zone NOT NULL')),
 	have AS (
 		SELECT w.*, a.attrelid, a.attnum,
 		       format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END AS found
@@ -43,13 +49,14 @@ const statusSQL = `
 	indexes (name, tab, cols, pred) AS (VALUES
 		('uq_cart_company_user_active', 'cart', 'company_id, user_id', 'status = 1 AND user_id IS NOT NULL'),
 		('uq_cart_company_cookie_active', 'cart', 'company_id, cookie', 'status = 1 AND cookie IS NOT NULL'),
-		('uq_cart_item_cart_product', 'cart_item', 'cart_id, product_id', NULL)),
+		('uq_cart_item_cart_product', 'cart_item', 'cart_id, product_id', NULL),
+		('cart_request_pkey', 'cart_request', 'key', NULL)),
 	found AS (
 		SELECT i.indexrelid, i.indrelid, i.indisunique AND i.indimmediate AS uniq, i.indisvalid AND i.indisready AS valid,
 		       replace(pg_get_expr(i.indpred, i.indrelid, true), '"', '') AS pred,
 		       replace((SELECT string_agg(pg_get_indexdef(i.indexrelid, n, true), ', ' ORDER BY n)
 		                FROM generate_series(1, i.indnkeyatts) n), '"', '') AS cols
-		FROM pg_index i WHERE i.indrelid IN (to_regclass('cart'), to_regclass('cart_item')))
+		FROM pg_index i WHERE i.indrelid IN (to_regclass('cart'), to_regclass('cart_item'), to_regclass('cart_request')))
 	SELECT (SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied),
 	       ARRAY(SELECT format('column %s of %s must be %s and is %s', col, tab, type, coalesce(found, 'missing'))
 	             FROM have WHERE found IS DISTINCT FROM type

@@ -30,10 +30,12 @@ func From(ctx context.Context, address netip.Addr) context.Context {
 	return context.WithValue(ctx, addressKey{}, address)
 }
 
-// caller identifies a creator of carts: an owner or, for a new guest, an address.
+// caller identifies a creator of carts: an owner or, for a new guest, an address. Those who only store keys may be known by
+// a cart.
 type caller struct {
 	owner   cart.Owner
 	address netip.Addr
+	cart    int64
 }
 
 // Limiter stands in front of a [cart.Service] and bounds how fast each caller may create carts. Changes to existing
@@ -55,25 +57,37 @@ func New(carts cart.Service, perMinute, burst int) (*Limiter, error) {
 	return &Limiter{Service: carts, rate: rate{interval: interval, burst: time.Duration(burst) * interval}, callers: callers}, nil
 }
 
-// Do implements [cart.Service]. It fails with CodeRateLimited if the command would create one cart too many.
-func (l *Limiter) Do(ctx context.Context, cmd cart.Command) (*cart.Cart, error) {
-	ref := cmd.Ref()
-	if ref.ID > 0 { // only carts that are named by their owner are created
-		return l.Service.Do(ctx, cmd)
+// Do implements [cart.Service]. It fails with CodeRateLimited if the request would create one cart too many, or store a key
+// for nothing once too often.
+func (l *Limiter) Do(ctx context.Context, r cart.Request) (cart.Result, error) {
+	if r.Key == "" && (r.Joint != nil || r.Command.Ref().ID > 0) { // only carts that are named by their owner are created
+		return l.Service.Do(ctx, r)
 	}
-	by := caller{owner: ref.Owner}
-	if address, ok := ctx.Value(addressKey{}).(netip.Addr); ok {
-		by = caller{address: address}
-	}
-	c := &creation{Command: cmd, limiter: l, caller: by}
-	done, err := l.Service.Do(ctx, c)
+	p := &payment{limiter: l, caller: callerOf(ctx, r)}
+	r.Spend = p.spend
+	done, err := l.Service.Do(ctx, r)
 	if err != nil && cart.CodeOf(err) == cart.CodeOutcomeUnknown {
-		return done, err // The cart may have been created, and the command may be running still.
+		return done, err // The cart may have been created, and the request may be running still.
 	}
-	if c.paid != nil && (err != nil || !c.creates) {
-		c.paid.giveBack(l.rate)
+	spent := err == nil && !done.Replayed && (done.Created || r.Key != "" && !done.Changed)
+	if p.paid != nil && !spent {
+		p.paid.giveBack(l.rate)
 	}
 	return done, err
+}
+
+// callerOf returns who would create the cart. A request that names carts by their ids counts for its caller or, where every
+// caller is trusted, for the first of these carts.
+func callerOf(ctx context.Context, r cart.Request) caller {
+	ref := r.Refs()[0]
+	switch address, ok := ctx.Value(addressKey{}).(netip.Addr); {
+	case ok:
+		return caller{address: address}
+	case !r.As.IsNobody():
+		return caller{owner: r.As}
+	default:
+		return caller{owner: ref.Owner, cart: ref.ID}
+	}
 }
 
 // bucket returns the bucket of the caller.
@@ -88,24 +102,21 @@ func (l *Limiter) bucket(by caller) *bucket {
 	return fresh
 }
 
-// creation is a command that may create a cart. Only applying it shows whether it does.
-type creation struct {
-	cart.Command
+// payment is what a request takes from its caller's bucket. Only applying the request shows whether it costs anything.
+type payment struct {
 	limiter *Limiter
 	caller  caller
-	paid    *bucket // once is enough: a command that meets a conflict is applied again
-	creates bool    // as last applied
+	paid    *bucket // once is enough: a request that meets a conflict is applied again
 }
 
-// Apply implements [cart.Command].
-func (c *creation) Apply(was *cart.Cart) (*cart.Cart, error) {
-	c.creates = was == nil
-	if c.creates && c.paid == nil {
-		b := c.limiter.bucket(c.caller)
-		if wait := b.take(c.limiter.rate, time.Now()); wait > 0 {
-			return nil, cart.RateLimited(wait)
-		}
-		c.paid = b
+func (p *payment) spend() error {
+	if p.paid != nil {
+		return nil
 	}
-	return c.Command.Apply(was)
+	b := p.limiter.bucket(p.caller)
+	if wait := b.take(p.limiter.rate, time.Now()); wait > 0 {
+		return cart.RateLimited(wait)
+	}
+	p.paid = b
+	return nil
 }

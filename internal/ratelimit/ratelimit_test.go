@@ -9,28 +9,32 @@ import (
 
 	"github.com/sellio/sellio-cart/internal/cart"
 	"github.com/sellio/sellio-cart/internal/ratelimit"
+	storetest "github.com/sellio/sellio-cart/internal/test/store"
 )
 
 // shelf is a service that holds one cart, or none. It applies commands, and then fails if it is told to.
 type shelf struct {
 	cart.Service
-	cart *cart.Cart
-	err  error
-	was  []*cart.Cart // what a command is applied to before, as after conflicts
+	cart    *cart.Cart
+	err     error
+	was     []*cart.Cart // what a command is applied to before, as after conflicts
+	replays bool
 }
 
-func (s *shelf) Do(_ context.Context, cmd cart.Command) (*cart.Cart, error) {
-	var done *cart.Cart
+func (s *shelf) Do(_ context.Context, r cart.Request) (done cart.Result, err error) {
 	for _, was := range append(s.was, s.cart) {
-		var err error
-		if done, err = cmd.Apply(was); err != nil {
-			return nil, err
+		if done.Cart, err = r.Apply(was); err != nil {
+			return done, err
+		}
+		done.Created, done.Changed = was == nil, done.Cart != was
+		if done.Created || r.Key != "" && !done.Changed {
+			if err := r.Spend(); err != nil {
+				return done, err
+			}
 		}
 	}
-	if s.err != nil {
-		return nil, s.err
-	}
-	return done, nil
+	done.Replayed = s.replays
+	return done, s.err
 }
 
 var (
@@ -41,7 +45,7 @@ var (
 // create lets the command create a cart, and returns whether it was let through.
 func create(ctx context.Context, t *testing.T, l *ratelimit.Limiter, cmd cart.Command) bool {
 	t.Helper()
-	c, err := l.Do(ctx, cmd)
+	c, err := storetest.Do(ctx, l, cmd)
 	if err == nil {
 		return c != nil
 	}
@@ -102,7 +106,7 @@ func TestOnlyCreationIsLimited(t *testing.T) {
 			t.Parallel()
 			l := newLimiter(t, &carts, 1)
 			for range 3 {
-				if _, err := l.Do(t.Context(), user); !errors.Is(err, carts.err) {
+				if _, err := storetest.Do(t.Context(), l, user); !errors.Is(err, carts.err) {
 					t.Errorf("got %v, want %v", err, carts.err)
 				}
 			}
@@ -126,7 +130,7 @@ func TestEachCartCountsOnce(t *testing.T) {
 		t.Error("a command that meets conflicts is not let through")
 	}
 	carts = shelf{err: cart.OutcomeUnknown(nil)}
-	if _, err := l.Do(t.Context(), user); !errors.Is(err, carts.err) {
+	if _, err := storetest.Do(t.Context(), l, user); !errors.Is(err, carts.err) {
 		t.Errorf("got %v, want %v", err, carts.err)
 	}
 	carts = shelf{}
@@ -140,7 +144,7 @@ func TestCommandsByIDAreNotLimited(t *testing.T) {
 	carts := shelf{cart: exists}
 	l := newLimiter(t, &carts, 1)
 	for range 3 {
-		if _, err := l.Do(t.Context(), cart.PutItem{CartID: 1, Item: cart.Item{ProductID: 1}}); err != nil {
+		if _, err := storetest.Do(t.Context(), l, cart.PutItem{CartID: 1, Item: cart.Item{ProductID: 1}}); err != nil {
 			t.Error(err)
 		}
 	}

@@ -127,9 +127,9 @@ func (h *handler) do(ctx context.Context, cmd cart.Command, err error) (*oas.Car
 	if v.fresh != "" { // A new guest: the rate of new carts is limited by address.
 		ctx = ratelimit.From(ctx, clientAddress(v.request, h.TrustedProxies))
 	}
-	c, err := h.carts.Do(ctx, cmd)
+	done, err := h.carts.Do(ctx, cart.Do(cmd))
 	if err == nil || cart.CodeOf(err) != cart.CodeRateLimited {
 		v.keepGuest(cmd.Ref().Owner)
 	}
-	return one(c, err)
+	return one(done.Cart, err)
 }

@@ -25,12 +25,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // fakeCarts gives every call the same answer, and records the calls.
 type fakeCarts struct {
 	answer *cart.Cart
+	result cart.Result // of a request, without its carts
+	merged *cart.Merged
 	err    error
 	wait   bool // for the end of the caller's context
 	panics any
 
 	mu   sync.Mutex
-	asks []any // commands, refs, listings and lists of ids
+	asks []any // commands, requests, refs, listings, lists of ids, baskets and merges
 }
 
 func (f *fakeCarts) ask(ctx context.Context, what any) error {
@@ -61,8 +63,36 @@ func (f *fakeCarts) many(ctx context.Context, what any) ([]*cart.Cart, error) {
 	return []*cart.Cart{f.answer}, nil
 }
 
-func (f *fakeCarts) Do(ctx context.Context, cmd cart.Command) (*cart.Cart, error) {
-	return f.one(ctx, cmd)
+// Do remembers the command of a plain request, and any other request.
+func (f *fakeCarts) Do(ctx context.Context, r cart.Request) (cart.Result, error) {
+	what := any(r)
+	if r.Joint == nil && r.Key == "" && r.Match == nil {
+		what = r.Command
+	}
+	c, err := f.one(ctx, what)
+	done := f.result
+	if err == nil && r.Joint != nil {
+		done.Carts = []*cart.Cart{c}
+	}
+	done.Cart = c
+	return done, err
+}
+
+func (f *fakeCarts) Basket(ctx context.Context, q cart.BasketQuery) (*cart.Basket, error) {
+	carts, err := f.many(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	b := cart.BasketOf(carts)
+	b.Owner = q.Owner
+	return b, nil
+}
+
+func (f *fakeCarts) Merge(ctx context.Context, m cart.Merge) (*cart.Merged, error) {
+	if err := f.ask(ctx, m); err != nil {
+		return nil, err
+	}
+	return f.merged, nil
 }
 
 func (f *fakeCarts) Get(ctx context.Context, ref cart.Ref) (*cart.Cart, error) {

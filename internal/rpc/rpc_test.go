@@ -22,6 +22,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type fake struct {
 	answer func(ctx context.Context) ([]*cart.Cart, error)
 
+	replays bool
+
 	mu    sync.Mutex
 	asked []any
 }
@@ -41,8 +43,41 @@ func (f *fake) one(ctx context.Context, what any) (*cart.Cart, error) {
 	return carts[0], nil
 }
 
-func (f *fake) Do(ctx context.Context, cmd cart.Command) (*cart.Cart, error) { return f.one(ctx, cmd) }
-func (f *fake) Get(ctx context.Context, ref cart.Ref) (*cart.Cart, error)    { return f.one(ctx, ref) }
+// Do remembers the command of a plain request, and any other request.
+func (f *fake) Do(ctx context.Context, r cart.Request) (cart.Result, error) {
+	what := any(r)
+	if r.Joint == nil && r.Key == "" && r.Match == nil {
+		what = r.Command
+	}
+	carts, err := f.ask(ctx, what)
+	if err != nil {
+		return cart.Result{}, err
+	}
+	return cart.Result{Cart: carts[0], Carts: carts, Replayed: f.replays}, nil
+}
+
+func (f *fake) Basket(ctx context.Context, q cart.BasketQuery) (*cart.Basket, error) {
+	carts, err := f.ask(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	b := cart.BasketOf(carts)
+	b.Owner = q.Owner
+	return b, nil
+}
+
+func (f *fake) Merge(ctx context.Context, m cart.Merge) (*cart.Merged, error) {
+	carts, err := f.ask(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	return &cart.Merged{
+		Carts:  []cart.MergedCart{{CompanyID: 1, From: 2, Into: 3, Result: cart.ResultMerged, Status: cart.Active, Left: []int64{4}}},
+		Basket: cart.BasketOf(carts),
+	}, nil
+}
+
+func (f *fake) Get(ctx context.Context, ref cart.Ref) (*cart.Cart, error) { return f.one(ctx, ref) }
 func (f *fake) GetMany(ctx context.Context, ids []int64) ([]*cart.Cart, error) {
 	return f.ask(ctx, ids)
 }

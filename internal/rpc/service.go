@@ -105,5 +105,6 @@ func (s *service) do(ctx context.Context, cmd cart.Command, found ...error) (*ca
 	if err := cart.Invalid(append(found, cmd.Validate())...); err != nil {
 		return nil, err
 	}
-	return response(s.carts.Do(ctx, cmd))
+	done, err := s.carts.Do(ctx, cart.Do(cmd))
+	return response(done.Cart, err)
 }

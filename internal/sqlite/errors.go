@@ -25,6 +25,9 @@ func isTaken(err error) bool { return code(err) == lib.SQLITE_CONSTRAINT_UNIQUE 
 
 // classify turns an error of a read, or of a transaction that is rolled back, into one of the domain.
 func classify(err error) *cart.Error {
+	if code(err) == lib.SQLITE_CONSTRAINT_PRIMARYKEY || isTaken(err) { // a receipt, or another ACTIVE cart
+		return &cart.Error{Code: cart.CodeConflict, Detail: cart.ErrConflict.Detail, Cause: err}
+	}
 	switch primary(code(err)) {
 	case lib.SQLITE_CONSTRAINT, lib.SQLITE_MISMATCH, lib.SQLITE_TOOBIG:
 		return cart.Refused(err)

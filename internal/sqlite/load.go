@@ -23,10 +23,13 @@ const columns = `
 			WHERE a.status = 1 AND a.company_id = c.company_id AND a.user_id = c.user_id AND a.user_id > 0)
 		OR coalesce(c.user_id, 0) <= 0 AND EXISTS (SELECT 1 FROM cart a
 			WHERE a.status = 1 AND a.company_id = c.company_id AND a.cookie = c.cookie AND coalesce(a.user_id, 0) <= 0)),
+	c.attributes, c.locked_until, c.reference,
+	(SELECT json_group_object(product_id, json(attributes)) FROM cart_item WHERE cart_id = c.id AND attributes IS NOT NULL
+		HAVING count(*) > 0),
 	(SELECT string_agg(product_id || ' ' || price || ' ' || quantity || ' ' || octet_length(name) || ' ' || name, '')
 		FROM (SELECT * FROM cart_item WHERE cart_id = c.id ORDER BY id))`
 
-// CROSS JOIN keeps SQLite from scanning the carts to look each up in the list.
+// loadSQL takes the refs. CROSS JOIN keeps SQLite from scanning the carts to look each up in the list.
 const loadSQL = `
 	SELECT` + columns + `
 	FROM cart c
@@ -41,6 +44,19 @@ const loadSQL = `
 
 // Load implements [cart.Store] with one statement.
 func (s *Store) Load(ctx context.Context, refs []cart.Ref) ([]*cart.Cart, error) {
+	list, err := wanted(refs)
+	if err != nil {
+		return nil, err
+	}
+	found := make(cart.Found, len(refs))
+	if err := query(ctx, s.load, found.Add, list); err != nil {
+		return nil, err
+	}
+	return found.Carts(refs), nil
+}
+
+// wanted returns the parameter of loadSQL.
+func wanted(refs []cart.Ref) (string, error) {
 	var asked struct {
 		IDs    []int64    `json:"ids,omitempty"`
 		Users  [][2]int64 `json:"users,omitempty"`  // company, user
@@ -58,13 +74,9 @@ func (s *Store) Load(ctx context.Context, refs []cart.Ref) ([]*cart.Cart, error)
 	}
 	list, err := json.Marshal(asked)
 	if err != nil {
-		return nil, internal(err)
+		return "", internal(err)
 	}
-	found := make(cart.Found, len(refs))
-	if err := query(ctx, s.load, found.Add, string(list)); err != nil {
-		return nil, err
-	}
-	return found.Carts(refs), nil
+	return string(list), nil
 }
 
 const listSQL = `
@@ -108,16 +120,51 @@ func query(ctx context.Context, stmt *sql.Stmt, collect func(*cart.Cart), args .
 func scanCart(rows *sql.Rows) (*cart.Cart, error) {
 	var c cart.Cart
 	var created, updated int64
-	var lines *string
-	err := rows.Scan(&c.ID, &c.CompanyID, &c.UserID, &c.Cookie, &c.Status, &c.Version, &created, &updated, &c.Rival, &lines)
+	var lockedUntil *int64
+	var attributes, reference, lineAttributes, lines *string
+	err := rows.Scan(&c.ID, &c.CompanyID, &c.UserID, &c.Cookie, &c.Status, &c.Version, &created, &updated, &c.Rival,
+		&attributes, &lockedUntil, &reference, &lineAttributes, &lines)
 	if err != nil {
 		return nil, err
 	}
-	c.CreatedAt, c.UpdatedAt = time.UnixMicro(created).UTC(), time.UnixMicro(updated).UTC()
-	if lines != nil {
-		c.Items, err = parseLines(*lines)
+	c.CreatedAt, c.UpdatedAt = fromMicro(created), fromMicro(updated)
+	if lockedUntil != nil {
+		c.LockedUntil = fromMicro(*lockedUntil)
 	}
-	return &c, err
+	if reference != nil {
+		c.Reference = *reference
+	}
+	if lines != nil {
+		if c.Items, err = parseLines(*lines); err != nil {
+			return nil, err
+		}
+	}
+	return &c, readAttributes(&c, attributes, lineAttributes)
+}
+
+func fromMicro(micro int64) time.Time { return time.UnixMicro(micro).UTC() }
+
+// readAttributes sets the attributes of the cart, and of its lines by their products.
+func readAttributes(c *cart.Cart, own, lines *string) (err error) {
+	if own != nil {
+		if c.Attributes, err = cart.DecodeAttributes(*own); err != nil {
+			return err
+		}
+	}
+	if lines == nil {
+		return nil
+	}
+	var of map[int64]json.RawMessage
+	if err := json.Unmarshal([]byte(*lines), &of); err != nil {
+		return err
+	}
+	for i := range c.Items {
+		item := &c.Items[i]
+		if item.Attributes, err = cart.DecodeAttributes(string(of[item.ProductID])); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func parseLines(text string) ([]cart.Item, error) {

@@ -69,6 +69,7 @@ func TestMigrateForthAndBack(t *testing.T) {
 	for _, name := range []string{
 		"cart", "cart_item", "uq_cart_company_user_active", "uq_cart_company_cookie_active",
 		"ix_cart_user_id", "ix_cart_item_cart_id", "uq_cart_item_cart_product",
+		"cart_request", "ix_cart_request_at", "ix_cart_cookie", "ix_cart_locked_until", "sellio_cart_unlocked",
 	} {
 		if first[name] == "" {
 			t.Errorf("there is no %s", name)
@@ -94,8 +95,12 @@ func TestMigrateKeepsCarts(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cart.db")
 	s := open(t, path)
 	id := insert(t, path, cart.Cart{CompanyID: 1, Status: cart.Active})
-	if _, err := migrator(t, path).DownTo(t.Context(), 0); err == nil {
+	m := migrator(t, path)
+	if _, err := m.DownTo(t.Context(), 0); err == nil {
 		t.Error("the tables were dropped")
+	}
+	if _, err := m.Up(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	carts, err := s.Load(t.Context(), []cart.Ref{cart.ByID(id)})
 	if err != nil || carts[0] == nil {

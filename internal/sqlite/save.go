@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/sellio/sellio-cart/internal/cart"
@@ -26,11 +28,9 @@ func (s *Store) Save(ctx context.Context, changes []cart.Change) ([]cart.Saved, 
 		// The result must equal what is stored: microseconds.
 		now: time.Now().UTC().Truncate(time.Microsecond),
 	}
-	saved := make([]cart.Saved, len(changes))
-	for i := range changes {
-		if saved[i], err = w.save(&changes[i]); err != nil {
-			return nil, classify(errors.Join(err, tx.Rollback()))
-		}
+	saved, err := w.saveAll(changes)
+	if err != nil {
+		return nil, classify(errors.Join(err, tx.Rollback()))
 	}
 	if err := tx.Commit(); err != nil {
 		return nil, classifyCommit(err)
@@ -88,40 +88,136 @@ func (w *writer) touch(stmt *sql.Stmt, args ...any) (bool, error) {
 	return n > 0, err
 }
 
+// saveAll makes the changes. Those of a group are made last, each group behind a savepoint.
+func (w *writer) saveAll(changes []cart.Change) (saved []cart.Saved, err error) {
+	saved = make([]cart.Saved, len(changes))
+	groups := make(map[int][]int) // indexes of changes
+	for i := range changes {
+		if group := changes[i].Group; group > 0 {
+			groups[group] = append(groups[group], i)
+		} else if saved[i], err = w.save(&changes[i]); err != nil {
+			return nil, err
+		}
+	}
+	for _, group := range slices.Sorted(maps.Keys(groups)) {
+		if err := w.saveGroup(changes, groups[group], saved); err != nil {
+			return nil, err
+		}
+	}
+	return saved, nil
+}
+
+// saveGroup makes the changes of these indexes, or none of them. A cart becomes its owner's ACTIVE one after the one before
+// has ceased to be.
+func (w *writer) saveGroup(changes []cart.Change, indexes []int, saved []cart.Saved) error {
+	slices.SortStableFunc(indexes, func(a, b int) int {
+		switch {
+		case changes[a].Activates == changes[b].Activates:
+			return 0
+		case changes[b].Activates:
+			return -1
+		default:
+			return 1
+		}
+	})
+	if _, err := w.tx.ExecContext(w.ctx, "SAVEPOINT cart_group"); err != nil {
+		return err
+	}
+	for _, i := range indexes {
+		var err error
+		if saved[i], err = w.save(&changes[i]); err != nil {
+			return err
+		}
+		if saved[i].OK {
+			continue
+		}
+		for _, i := range indexes {
+			saved[i] = cart.Saved{}
+		}
+		_, err = w.tx.ExecContext(w.ctx, "ROLLBACK TO cart_group")
+		return err
+	}
+	_, err := w.tx.ExecContext(w.ctx, "RELEASE cart_group")
+	return err
+}
+
 // save makes one change. A change that is not OK leaves nothing behind.
 func (w *writer) save(ch *cart.Change) (cart.Saved, error) {
 	var ok bool
 	var err error
 	c := ch.Cart
 	id := c.ID
+	saved := cart.Saved{OK: true, UpdatedAt: w.now}
 	switch {
+	case ch.Keep:
+		ok, err = w.keep(ch)
 	case ch.Delete:
 		ok, err = w.touch(w.store.deleteCart, id, ch.Was)
 	case id == 0:
 		id, err = w.create(c)
 		ok = id > 0
+		saved.ID, saved.CreatedAt = id, w.now
+	case ch.Amends:
+		ok, err = w.amend(ch)
 	default:
 		ok, err = w.update(ch)
 	}
-	if err == nil && ok {
+	if err == nil && ok && !ch.Keep {
 		err = w.saveLines(ch, id)
+	}
+	if err == nil && ok {
+		err = w.saveReceipts(ch, id)
 	}
 	if err != nil || !ok {
 		return cart.Saved{}, err
 	}
-	saved := cart.Saved{OK: true, UpdatedAt: w.now}
-	if c.ID == 0 {
-		saved.ID, saved.CreatedAt = id, w.now
-	}
 	return saved, nil
+}
+
+const isAtSQL = `SELECT 1 FROM cart WHERE id = ? AND version = ?`
+
+// keep reports whether a cart of a group is still at the version loaded.
+func (w *writer) keep(ch *cart.Change) (ok bool, err error) {
+	if ch.Group == 0 {
+		return true, nil
+	}
+	err = each(w.ctx, w.tx.StmtContext(w.ctx, w.store.isAt), func(*sql.Rows) error {
+		ok = true
+		return nil
+	}, ch.Cart.ID, ch.Was)
+	return ok, err
+}
+
+const insertReceiptSQL = `
+	INSERT INTO cart_request (key, fingerprint, owner, cart_id, company_id, version, cart_created_at, at)
+	VALUES (?1, ?2, ?3, ?4, nullif(?5, 0), nullif(?6, 0), ?7, ?8)`
+
+// saveReceipts stores the receipts of a change. A receipt of the same key fails the whole batch, as in PostgreSQL.
+func (w *writer) saveReceipts(ch *cart.Change, id int64) error {
+	for i := range ch.Receipts {
+		r := &ch.Receipts[i]
+		var cartID, created *int64 // of several carts: none
+		if r.CompanyID > 0 {
+			at := w.now.UnixMicro()
+			if !r.CreatedAt.IsZero() {
+				at = r.CreatedAt.UnixMicro()
+			}
+			cartID, created = &id, &at
+		}
+		_, err := w.exec(w.store.insertReceipt, r.Key[:], r.Fingerprint, r.Owner, cartID, r.CompanyID, r.Version, created, w.now.UnixMicro())
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Lines go with their cart, by the foreign key.
 const deleteCartSQL = `DELETE FROM cart WHERE id = ? AND version = ?`
 
 const insertCartSQL = `
-	INSERT INTO cart (company_id, user_id, cookie, status, version, created_at, updated_at)
-	VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
+	INSERT INTO cart (company_id, user_id, cookie, status, version, created_at, updated_at, attributes)
+	VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, nullif(?7, ''))
 	ON CONFLICT DO NOTHING`
 
 // create returns the id of a new cart, or 0 where its owner has an ACTIVE one.
@@ -129,7 +225,8 @@ func (w *writer) create(c *cart.Cart) (int64, error) {
 	if err := w.free(c); err != nil {
 		return 0, err
 	}
-	result, err := w.exec(w.store.insertCart, c.CompanyID, c.UserID, c.Cookie, int64(c.Status), c.Version, w.now.UnixMicro())
+	result, err := w.exec(w.store.insertCart, c.CompanyID, c.UserID, c.Cookie, int64(c.Status), c.Version, w.now.UnixMicro(),
+		string(c.Attributes))
 	if err != nil {
 		return 0, err
 	}
@@ -140,8 +237,8 @@ func (w *writer) create(c *cart.Cart) (int64, error) {
 }
 
 const freeCookieSQL = `
-	UPDATE cart SET cookie = NULL
-	WHERE company_id = ? AND cookie = ? AND status = 1 AND user_id > 0`
+	UPDATE cart SET cookie = NULL, version = version + 1, updated_at = ?3
+	WHERE company_id = ?1 AND cookie = ?2 AND status = 1 AND user_id > 0`
 
 // free makes way for a guest's ACTIVE cart. Carts of the Python service may hold a user and a cookie;
 // they are the user's, but the unique index of cookies does not know that.
@@ -150,7 +247,7 @@ func (w *writer) free(c *cart.Cart) error {
 	if owner.Cookie == "" {
 		return nil
 	}
-	_, err := w.exec(w.store.freeCookie, c.CompanyID, owner.Cookie)
+	_, err := w.exec(w.store.freeCookie, c.CompanyID, owner.Cookie, w.now.UnixMicro())
 	return err
 }
 
@@ -181,13 +278,38 @@ func (w *writer) update(ch *cart.Change) (bool, error) {
 	return ok, err
 }
 
+const amendCartSQL = `
+	UPDATE cart SET status = ?3, version = ?4, updated_at = ?5, user_id = ?6, cookie = ?7, attributes = nullif(?8, ''),
+		reference = nullif(?9, ''), locked_until = CASE WHEN ?10 > 0 THEN max(coalesce(locked_until, 0), ?10) WHEN ?11 THEN locked_until END
+	WHERE id = ?1 AND version = ?2`
+
+// amend is update for changes of more than the status and the version.
+func (w *writer) amend(ch *cart.Change) (bool, error) {
+	c := ch.Cart
+	if ch.Activates {
+		if err := w.free(c); err != nil {
+			return false, err
+		}
+	}
+	lease := int64(0)
+	if c.Lease > 0 {
+		lease = w.now.Add(c.Lease).UnixMicro()
+	}
+	ok, err := w.touch(w.store.amendCart, c.ID, ch.Was, int64(c.Status), c.Version, w.now.UnixMicro(), c.UserID, c.Cookie,
+		string(c.Attributes), c.Reference, lease, !c.LockedUntil.IsZero())
+	if ch.Activates && isTaken(err) {
+		return false, nil
+	}
+	return ok, err
+}
+
 // An appended line gets a new id; REPLACE removes the product's old line, if there is one.
 const appendLineSQL = `
-	INSERT OR REPLACE INTO cart_item (name, price, quantity, cart_id, product_id)
-	VALUES (?, ?, ?, ?, ?)`
+	INSERT OR REPLACE INTO cart_item (name, price, quantity, attributes, cart_id, product_id)
+	VALUES (?, ?, ?, nullif(?, ''), ?, ?)`
 
 const updateLineSQL = `
-	UPDATE cart_item SET name = ?, price = ?, quantity = ?
+	UPDATE cart_item SET name = ?, price = ?, quantity = ?, attributes = nullif(?, '')
 	WHERE cart_id = ? AND product_id = ?`
 
 const deleteLineSQL = `DELETE FROM cart_item WHERE cart_id = ? AND product_id = ?`
@@ -204,7 +326,7 @@ func (w *writer) saveLines(ch *cart.Change, cartID int64) error {
 		if line.Append {
 			stmt = w.store.appendLine
 		}
-		_, err := w.exec(stmt, line.Name, int64(line.Price), line.Quantity, cartID, line.ProductID)
+		_, err := w.exec(stmt, line.Name, int64(line.Price), line.Quantity, string(line.Attributes), cartID, line.ProductID)
 		if err != nil {
 			return err
 		}

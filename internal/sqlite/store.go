@@ -37,11 +37,16 @@ type Store struct {
 	read  *sql.DB
 	probe *probe
 
-	load, list, rules *sql.Stmt
+	load, list, rules          *sql.Stmt
+	receipts, named            *sql.Stmt
+	userBasket, guestBasket    *sql.Stmt
+	userTotals, guestTotals    *sql.Stmt
+	guestCarts, overdue, mates *sql.Stmt
 
-	insertCart, updateCart, activateCart, deleteCart *sql.Stmt
-	freeCookie                                       *sql.Stmt
-	appendLine, updateLine, deleteLine               *sql.Stmt
+	insertCart, updateCart, activateCart, amendCart, deleteCart *sql.Stmt
+	isAt, freeCookie                                            *sql.Stmt
+	appendLine, updateLine, deleteLine                          *sql.Stmt
+	insertReceipt, forget                                       *sql.Stmt
 }
 
 var _ cart.Store = (*Store)(nil)
@@ -96,14 +101,27 @@ func (s *Store) prepare(ctx context.Context) error {
 		{&s.load, s.read, loadSQL},
 		{&s.list, s.read, listSQL},
 		{&s.rules, s.read, rulesSQL},
+		{&s.receipts, s.read, receiptsSQL},
+		{&s.named, s.read, namedSQL},
+		{&s.userBasket, s.read, basketSQL(ofUser)},
+		{&s.guestBasket, s.read, basketSQL(ofGuest)},
+		{&s.userTotals, s.read, totalsSQL(ofUser)},
+		{&s.guestTotals, s.read, totalsSQL(ofGuest)},
+		{&s.guestCarts, s.read, guestCartsSQL},
+		{&s.overdue, s.read, overdueSQL},
+		{&s.mates, s.read, matesSQL},
 		{&s.insertCart, s.write, insertCartSQL},
 		{&s.updateCart, s.write, updateCartSQL},
 		{&s.activateCart, s.write, activateCartSQL},
+		{&s.amendCart, s.write, amendCartSQL},
 		{&s.deleteCart, s.write, deleteCartSQL},
+		{&s.isAt, s.write, isAtSQL},
 		{&s.freeCookie, s.write, freeCookieSQL},
 		{&s.appendLine, s.write, appendLineSQL},
 		{&s.updateLine, s.write, updateLineSQL},
 		{&s.deleteLine, s.write, deleteLineSQL},
+		{&s.insertReceipt, s.write, insertReceiptSQL},
+		{&s.forget, s.write, forgetSQL},
 	} {
 		var err error
 		if *p.stmt, err = p.db.PrepareContext(ctx, p.sql); err != nil {

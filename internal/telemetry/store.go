@@ -65,6 +65,30 @@ func (s *store) Load(ctx context.Context, refs []cart.Ref) ([]*cart.Cart, error)
 	return carts, err
 }
 
+// LoadKnown implements [cart.Store].
+func (s *store) LoadKnown(ctx context.Context, refs []cart.Ref, keys [][32]byte) ([]*cart.Cart, []*cart.Receipt, error) {
+	began := time.Now()
+	carts, receipts, err := s.Store.LoadKnown(ctx, refs, keys)
+	s.metrics.load.observe(began, err)
+	return carts, receipts, err
+}
+
+// Basket implements [cart.Store].
+func (s *store) Basket(ctx context.Context, q cart.BasketQuery) (*cart.Basket, error) {
+	began := time.Now()
+	b, err := s.Store.Basket(ctx, q)
+	s.metrics.list.observe(began, err)
+	return b, err
+}
+
+// GuestCarts implements [cart.Store].
+func (s *store) GuestCarts(ctx context.Context, cookie string, companyID int64, limit int) ([]cart.GuestCart, error) {
+	began := time.Now()
+	carts, err := s.Store.GuestCarts(ctx, cookie, companyID, limit)
+	s.metrics.list.observe(began, err)
+	return carts, err
+}
+
 // List implements [cart.Store].
 func (s *store) List(ctx context.Context, l cart.Listing) ([]*cart.Cart, error) {
 	began := time.Now()
@@ -93,6 +117,7 @@ func (m *storeMetrics) count(changes []cart.Change, saved []cart.Saved) {
 		case !saved[i].OK:
 			conflicts++
 			continue
+		case ch.Keep:
 		case ch.Was == 0:
 			created++
 		case ch.Delete:

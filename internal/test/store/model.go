@@ -17,6 +17,7 @@ import (
 
 var modelCases = []testCase[cart.Service]{
 	{"model", runModel},
+	{"model of requests", runRequests},
 }
 
 // runModel gives random commands to a service and to the model, and compares answers and carts.
@@ -28,7 +29,7 @@ func runModel(t *testing.T, db Database[cart.Service]) {
 		m := newModel(runs.Add(1) * 100)
 		for range rapid.IntRange(1, 25).Draw(rt, "commands") {
 			cmd := m.command(rt)
-			got, err := s.Do(t.Context(), cmd)
+			got, err := Do(t.Context(), s, cmd)
 			m.check(rt, []cart.Command{cmd}, []outcome{{got, err}})
 			m.compareCarts(t, rt, s)
 		}

@@ -15,11 +15,28 @@ type Ruled struct {
 }
 
 // Do implements [cart.Service].
-func (r Ruled) Do(_ context.Context, cmd cart.Command) (*cart.Cart, error) {
-	if err := cmd.Validate(); err != nil {
-		return nil, errors.New("a command that is not valid: " + err.Error())
+func (r Ruled) Do(_ context.Context, in cart.Request) (cart.Result, error) {
+	if err := in.Validate(); err != nil {
+		return cart.Result{}, errors.New("a request that is not valid: " + err.Error())
 	}
-	return cmd.Apply(r.Cart())
+	if in.Joint == nil {
+		c, err := in.Apply(r.Cart())
+		return cart.Result{Cart: c}, err
+	}
+	found := make(cart.Found)
+	for _, ref := range in.Joint.Refs() {
+		found[ref] = r.Cart()
+	}
+	for {
+		out, err := in.ApplyJoint(found)
+		missing, more := errors.AsType[*cart.Missing](err)
+		if !more {
+			return cart.Result{Carts: out.Changed}, err
+		}
+		for _, ref := range missing.Refs {
+			found[ref] = nil
+		}
+	}
 }
 
 // Get implements [cart.Service].
@@ -44,4 +61,20 @@ func (r Ruled) List(_ context.Context, l cart.Listing) ([]*cart.Cart, error) {
 		return nil, errors.New("a listing that is not valid: " + err.Error())
 	}
 	return []*cart.Cart{r.Cart()}, nil
+}
+
+// Basket implements [cart.Service].
+func (r Ruled) Basket(_ context.Context, q cart.BasketQuery) (*cart.Basket, error) {
+	if err := q.Validate(); err != nil {
+		return nil, errors.New("a query that is not valid: " + err.Error())
+	}
+	return cart.BasketOf([]*cart.Cart{r.Cart()}), nil
+}
+
+// Merge implements [cart.Service].
+func (r Ruled) Merge(_ context.Context, m cart.Merge) (*cart.Merged, error) {
+	if err := m.Validate(); err != nil {
+		return nil, errors.New("a merge that is not valid: " + err.Error())
+	}
+	return &cart.Merged{Basket: cart.BasketOf([]*cart.Cart{r.Cart()})}, nil
 }

@@ -314,7 +314,7 @@ func ruleContext(t *testing.T, db Database[cart.Service]) {
 	for _, cmd := range []cart.Command{
 		cart.Upsert{CompanyID: 2, Owner: cart.User(7)}, add(1, cart.User(7), item(2, 1)),
 	} {
-		if _, err := s.Do(cancelled(t), cmd); err == nil {
+		if _, err := Do(cancelled(t), s, cmd); err == nil {
 			t.Errorf("%T succeeded for a caller who had gone", cmd)
 		}
 	}

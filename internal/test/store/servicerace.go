@@ -52,7 +52,7 @@ func raceFirstLines(t *testing.T, db Database[cart.Service]) {
 	for _, owner := range []cart.Owner{cart.User(7), cart.Guest("g")} {
 		var carts [racers]int64
 		together(t, db, racers, func(n int, s cart.Service) {
-			c, err := s.Do(t.Context(), add(1, owner, item(int64(n)+1, 1)))
+			c, err := Do(t.Context(), s, add(1, owner, item(int64(n)+1, 1)))
 			if err != nil {
 				t.Errorf("AddItem: %v", err)
 				return
@@ -70,7 +70,7 @@ func raceUpsert(t *testing.T, db Database[cart.Service]) {
 	for _, owner := range []cart.Owner{cart.User(7), cart.Guest("g")} {
 		var carts [racers]int64
 		together(t, db, racers, func(n int, s cart.Service) {
-			c, err := s.Do(t.Context(), cart.Upsert{CompanyID: 1, Owner: owner})
+			c, err := Do(t.Context(), s, cart.Upsert{CompanyID: 1, Owner: owner})
 			if err != nil {
 				t.Errorf("Upsert: %v", err)
 				return
@@ -88,7 +88,7 @@ func raceNoLineLost(t *testing.T, db Database[cart.Service]) {
 	const callers, carts = 1000, 16
 	together(t, db, callers, func(n int, s cart.Service) {
 		line := item(int64(n/carts)+1, 1)
-		c, err := s.Do(t.Context(), add(int64(n%carts)+1, cart.User(7), line))
+		c, err := Do(t.Context(), s, add(int64(n%carts)+1, cart.User(7), line))
 		if err != nil {
 			t.Errorf("AddItem: %v", err)
 			return
@@ -109,7 +109,7 @@ func raceNoLineLost(t *testing.T, db Database[cart.Service]) {
 func raceLastLine(t *testing.T, db Database[cart.Service]) {
 	owner := cart.User(7)
 	together(t, db, racers, func(n int, s cart.Service) {
-		c, err := s.Do(t.Context(), add(1, owner, item(int64(n)+1, 1)))
+		c, err := Do(t.Context(), s, add(1, owner, item(int64(n)+1, 1)))
 		if err != nil {
 			t.Errorf("AddItem: %v", err)
 			return
@@ -118,7 +118,7 @@ func raceLastLine(t *testing.T, db Database[cart.Service]) {
 			return
 		}
 		// The cart may go once the line is out, but not before.
-		if _, err := s.Do(t.Context(), cart.RemoveItem{CartID: c.ID, ProductID: int64(n) + 1}); err != nil {
+		if _, err := Do(t.Context(), s, cart.RemoveItem{CartID: c.ID, ProductID: int64(n) + 1}); err != nil {
 			t.Errorf("RemoveItem: %v", err)
 		}
 	})

@@ -175,6 +175,9 @@ func same(t testing.TB, got, want *cart.Cart, opts ...cmp.Option) {
 // stamps leaves out what the store decides.
 var stamps = cmpopts.IgnoreFields(cart.Cart{}, "ID", "CreatedAt", "UpdatedAt")
 
+// untimed leaves out when the cart was changed.
+var untimed = cmpopts.IgnoreFields(cart.Cart{}, "UpdatedAt")
+
 // touched leaves out what every change changes.
 var touched = cmpopts.IgnoreFields(cart.Cart{}, "Version", "UpdatedAt")
 

@@ -1,0 +1,55 @@
+package commit
+
+import (
+	"bytes"
+
+	"github.com/sellio/sellio-cart/internal/cart"
+)
+
+// replay answers a request that was done before: done is its receipt, and e the entry of the cart that the receipt names.
+// Nothing is changed.
+func (b *batch) replay(e *entry, j *command, done *cart.Receipt) {
+	now := e.current()
+	as := j.in.As
+	if !as.IsNobody() && !bytes.Equal(done.Owner, as.Hash()) && (now == nil || now.Owner() != as) {
+		e.fail(j, cart.ErrNotFound)
+		return
+	}
+	if err := j.in.CheckRepeated(done); err != nil {
+		e.fail(j, err)
+		return
+	}
+	result := cart.Result{Replayed: true}
+	if j.in.Joint != nil {
+		result.Carts = b.carts(j.in)
+	} else {
+		result.Cart = replayed(e, j.in, done)
+	}
+	e.results = append(e.results, outcome{job: j, result: result})
+}
+
+// carts returns the carts that the request names by their ids and its caller may see.
+func (b *batch) carts(in *write) (carts []*cart.Cart) {
+	for _, ref := range in.Joint.Refs() {
+		if ref.ID == 0 {
+			continue
+		}
+		if c := b.visible(b.entry(ref), in); c != nil {
+			carts = append(carts, c)
+		}
+	}
+	return carts
+}
+
+// replayed returns the cart as it is now. A cart that is gone, or has another owner than the request names, is answered
+// without lines.
+func replayed(e *entry, in *write, done *cart.Receipt) *cart.Cart {
+	owner := in.As
+	if named := in.Command.Ref().Owner; !named.IsNobody() {
+		owner = named
+	}
+	if c := e.now; c != nil && (owner.IsNobody() || c.Owner() == owner) {
+		return c
+	}
+	return cart.Emptied(done, owner)
+}
