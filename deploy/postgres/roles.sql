@@ -40,17 +40,20 @@ DECLARE
     existing record;
 BEGIN
     FOR existing IN
-        SELECT to_regclass(name) AS name, rights, pg_get_serial_sequence(name, 'id') AS sequence
+        SELECT to_regclass(name) AS name, rights, pg_get_serial_sequence(name, counted) AS sequence
         FROM (VALUES
-            ('public.cart', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('public.cart_item', 'SELECT, INSERT, UPDATE, DELETE'),
-            ('public.goose_db_version', 'SELECT')) AS t (name, rights)
+            ('public.cart', 'SELECT, INSERT, UPDATE, DELETE', 'id'),
+            ('public.cart_item', 'SELECT, INSERT, UPDATE, DELETE', 'id'),
+            ('public.cart_request', 'SELECT, INSERT, UPDATE, DELETE', NULL),
+            ('public.goose_db_version', 'SELECT', 'id')) AS t (name, rights, counted)
         WHERE to_regclass(name) IS NOT NULL
     LOOP
         EXECUTE format('ALTER TABLE %s OWNER TO sellio_cart_owner', existing.name);
         EXECUTE format('REVOKE ALL ON %s FROM sellio_cart_service', existing.name);
         EXECUTE format('GRANT %s ON %s TO sellio_cart_service', existing.rights, existing.name);
-        EXECUTE format('GRANT USAGE ON SEQUENCE %s TO sellio_cart_service', existing.sequence);
+        IF existing.sequence IS NOT NULL THEN
+            EXECUTE format('GRANT USAGE ON SEQUENCE %s TO sellio_cart_service', existing.sequence);
+        END IF;
     END LOOP;
 END
 $$;

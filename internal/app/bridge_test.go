@@ -38,10 +38,10 @@ func TestBridgeSubcommands(t *testing.T) {
 		},
 		{args: "down", code: 1, want: "sellio-cart: the bridge needs the schema as it is: run `sellio-cart migrate bridge off` first\n"},
 		{args: "bridge off", want: "the bridge is off\n"},
-		{args: "down", want: "took back 00003_user_index.sql\nthe schema is at version 2 of 3\n"},
+		{args: "down", want: "took back 00005_marketplace_indexes.sql\nthe schema is at version 4 of 5\n"},
 		{
 			args: "bridge on", code: 1,
-			want: "sellio-cart: the database schema is at version 2 and this program needs 3: run `sellio-cart migrate up`, or start with AUTO_MIGRATE=true\n",
+			want: "sellio-cart: the database schema is at version 4 and this program needs 5: run `sellio-cart migrate up`, or start with AUTO_MIGRATE=true\n",
 		},
 	} {
 		if step.before != "" {

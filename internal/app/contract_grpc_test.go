@@ -402,16 +402,21 @@ func testReflection(s *shop) {
 	service := s.reflected("sellio.cart.v1.CartService")
 	id := s.add(1, 2).ID
 	for method, request := range map[protoreflect.Name]string{
-		"UpsertCart":    fmt.Sprintf(`{"company_id": 1, "user_id": %d}`, s.user),
-		"AddItem":       fmt.Sprintf(`{"company_id": 1, "user_id": %d, "product_id": 3, "name": "x", "price": "1", "quantity": 1}`, s.user),
-		"UpsertItem":    fmt.Sprintf(`{"cart_id": %d, "product_id": 4, "name": "x", "price": "1", "quantity": 1}`, id),
-		"UpdateQty":     fmt.Sprintf(`{"cart_id": %d, "product_id": 1, "quantity": 3}`, id),
-		"RemoveItem":    fmt.Sprintf(`{"cart_id": %d, "product_id": 2}`, id),
-		"ChangeStatus":  fmt.Sprintf(`{"cart_id": %d, "status": "ACTIVE"}`, id),
-		"GetCart":       fmt.Sprintf(`{"cart_id": %d}`, id),
-		"GetActiveCart": fmt.Sprintf(`{"company_id": 1, "user_id": %d}`, s.user),
-		"ListByUser":    fmt.Sprintf(`{"user_id": %d, "status": "ACTIVE"}`, s.user),
-		"ListByIds":     fmt.Sprintf(`{"ids": [%d]}`, id),
+		"UpsertCart":     fmt.Sprintf(`{"company_id": 1, "user_id": %d}`, s.user),
+		"AddItem":        fmt.Sprintf(`{"company_id": 1, "user_id": %d, "product_id": 3, "name": "x", "price": "1", "quantity": 1}`, s.user),
+		"UpsertItem":     fmt.Sprintf(`{"cart_id": %d, "product_id": 4, "name": "x", "price": "1", "quantity": 1}`, id),
+		"UpdateQty":      fmt.Sprintf(`{"cart_id": %d, "product_id": 1, "quantity": 3}`, id),
+		"RemoveItem":     fmt.Sprintf(`{"cart_id": %d, "product_id": 2}`, id),
+		"ChangeStatus":   fmt.Sprintf(`{"cart_id": %d, "status": "ACTIVE"}`, id),
+		"ChangeQty":      fmt.Sprintf(`{"cart_id": %d, "product_id": 1, "by": 1, "idempotency_key": "k"}`, id),
+		"ChangeItems":    fmt.Sprintf(`{"cart_id": %d, "changes": [{"set": {"product_id": 1, "quantity": 5}}]}`, id),
+		"ChangeStatuses": fmt.Sprintf(`{"carts": [{"id": %d}], "status": "ACTIVE"}`, id),
+		"MergeCarts":     fmt.Sprintf(`{"user_id": %d, "cookie": "nobody"}`, s.user),
+		"GetBasket":      fmt.Sprintf(`{"user_id": %d}`, s.user),
+		"GetCart":        fmt.Sprintf(`{"cart_id": %d}`, id),
+		"GetActiveCart":  fmt.Sprintf(`{"company_id": 1, "user_id": %d}`, s.user),
+		"ListByUser":     fmt.Sprintf(`{"user_id": %d, "status": "ACTIVE"}`, s.user),
+		"ListByIds":      fmt.Sprintf(`{"ids": [%d]}`, id),
 	} {
 		m := service.Methods().ByName(method)
 		if m == nil {
@@ -432,7 +437,7 @@ func testReflection(s *shop) {
 			s.Errorf("%s: %v\n%s", method, err, answered)
 		}
 	}
-	if n := service.Methods().Len(); n != 10 {
-		s.Errorf("the service has %d methods, and 10 are called here", n)
+	if n := service.Methods().Len(); n != 15 {
+		s.Errorf("the service has %d methods, and 15 are called here", n)
 	}
 }

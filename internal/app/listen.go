@@ -37,7 +37,7 @@ func (s *service) serveRPC(ctx context.Context, carts cart.Service) (addr string
 	server := rpc.New(carts, rpc.Options{
 		Logger: s.log, RequestTimeout: s.cfg.RequestTimeout,
 		ClientTimeout: s.cfg.ClientTimeout, IdleTimeout: s.cfg.IdleTimeout, MaxRequests: s.cfg.MaxConnections,
-		TLS: secure, Auth: s.who,
+		MergePolicy: s.mergePolicy, TLS: secure, Auth: s.who,
 		ServerOptions: append(s.tracing.ServerOptions(),
 			grpc.ChainUnaryInterceptor(s.metrics.Unary(cartv1.CartService_ServiceDesc))),
 	})
@@ -54,7 +54,7 @@ func (s *service) serveRPC(ctx context.Context, carts cart.Service) (addr string
 func (s *service) serveREST(ctx context.Context, carts cart.Service) (addr string, err error) {
 	handler := rest.New(carts, rest.Options{
 		Logger: s.log, SecureCookie: !s.cfg.Local(), RequestTimeout: s.cfg.RequestTimeout, Version: s.version,
-		Ready: s.ready.Err, MaxRequests: s.cfg.MaxConnections,
+		Ready: s.ready.Err, MaxRequests: s.cfg.MaxConnections, MergePolicy: s.mergePolicy,
 		Auth: s.who, TrustedProxies: s.cfg.TrustedProxies, Origins: s.cfg.CORSOrigins,
 	})
 	if s.cfg.DocsEnabled {

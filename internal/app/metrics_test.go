@@ -175,6 +175,10 @@ func checkNames(t *testing.T, m scrape, postgres bool) {
 		"carts_created_total":      "",
 		"carts_deleted_total":      "",
 		"lines_written_total":      "",
+		"leases_ended_total":       "result",
+		"leases_overdue":           "",
+		"receipts_deleted_total":   "",
+		"upkeep_failures_total":    "",
 		"ready":                    "",
 		"build_info":               "goversion version",
 	}

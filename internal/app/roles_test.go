@@ -144,6 +144,7 @@ func checkRights(t *testing.T, url string) {
 	want := []string{
 		"cart: DELETE, INSERT, SELECT, UPDATE",
 		"cart_item: DELETE, INSERT, SELECT, UPDATE",
+		"cart_request: DELETE, INSERT, SELECT, UPDATE",
 		"goose_db_version: SELECT",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

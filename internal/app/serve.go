@@ -24,6 +24,7 @@ import (
 	"github.com/sellio/sellio-cart/internal/requestid"
 	"github.com/sellio/sellio-cart/internal/sqlite"
 	"github.com/sellio/sellio-cart/internal/telemetry"
+	"github.com/sellio/sellio-cart/internal/upkeep"
 )
 
 // serve runs the service until the context ends or SIGTERM or SIGINT arrives. It then stops listening,
@@ -84,6 +85,8 @@ type service struct {
 	ready   *readiness.Checker
 
 	who *auth.Authenticator // nil: every caller is trusted
+
+	mergePolicy cart.MergePolicy
 }
 
 // start starts all parts. If one fails, it stops the others.
@@ -102,6 +105,9 @@ func start(ctx context.Context, version string, cfg config.Config, log *slog.Log
 	if s.who, err = newAuthenticator(ctx, cfg, log); err != nil {
 		return nil, err
 	}
+	if s.mergePolicy, err = cart.ParseMergePolicy(cfg.MergePolicy); err != nil {
+		return nil, err
+	}
 	if s.tracing, err = telemetry.StartTracing(ctx, version, log); err != nil {
 		return nil, err
 	}
@@ -115,11 +121,13 @@ func start(ctx context.Context, version string, cfg config.Config, log *slog.Log
 		return nil, err
 	}
 	s.closers = append(s.closers, func(context.Context) error { return store.Close() })
-	carts := commit.New(s.metrics.Store(store), commit.Options{
+	store = s.metrics.Store(store)
+	carts := commit.New(store, commit.Options{
 		WriteLanes: cfg.WriteLanes, ReadLanes: cfg.ReadLanes, BatchSize: cfg.BatchSize, QueueSize: cfg.QueueSize,
 		Timeout: cfg.RequestTimeout, Logger: log, Observer: s.tracing.Observer(s.metrics),
 	})
 	s.closers = append(s.closers, carts.Close)
+	s.closers = append(s.closers, upkeep.Start(store, carts, cfg.IdempotencyTTL, log, s.metrics.Upkeep()).Stop)
 	s.metrics.WatchQueues(carts.Waiting)
 	bounded, err := limit(carts, cfg)
 	if err != nil {
@@ -167,8 +175,8 @@ func (s *service) checkFiles() {
 }
 
 // databaseConnections returns the most connections to the database: one per lane, with as many lanes for listings as for
-// reads, and one for the readiness check.
-func databaseConnections(cfg config.Config) int { return cfg.WriteLanes + 2*cfg.ReadLanes + 1 }
+// reads, one for the readiness check, and one for upkeep.
+func databaseConnections(cfg config.Config) int { return cfg.WriteLanes + 2*cfg.ReadLanes + 2 }
 
 // stop ends all parts. First the service becomes not ready, so that load balancers turn away; then the listeners end, so
 // that no new requests arrive; then the lanes, which finish the accepted requests; then the store. If one part fails to

@@ -41,6 +41,15 @@ const (
 	CodeNone // no failure
 )
 
+// names are the names of kinds of failure that the contract names.
+var names = map[Code]string{
+	CodeVersionMismatch: "version-mismatch", CodeKeyReused: "idempotency-key-reused", CodeKeyMissing: "idempotency-key-missing",
+	CodeQuantityLimit: "quantity-limit", CodeLocked: "locked", CodeNotLocked: "not-locked", CodeAlreadyCheckedOut: "already-checked-out",
+}
+
+// Name returns the name of the kind of failure in the contract, "" if it has none.
+func (c Code) Name() string { return names[c] }
+
 // Error is a failure with a public half, for the caller, and a private one, for the log.
 type Error struct {
 	Code   Code
@@ -214,7 +223,7 @@ func (in inTheWay) error(alone bool) error {
 		return cmp.Compare(slices.Index(worst, a.Err.Code), slices.Index(worst, b.Err.Code))
 	})
 	e := *first.Err
-	e.Detail = fmt.Sprintf("Nothing was done, since %d of the carts stand in the way. Cart %d: %s", len(in), first.ID, e.Detail)
+	e.Detail = fmt.Sprintf("Nothing was done, since some of the carts stand in the way. Cart %d: %s", first.ID, e.Detail)
 	e.Obstacles = in
 	return &e
 }

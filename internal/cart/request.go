@@ -83,6 +83,11 @@ func (r *Request) Validate() error {
 	if err := Invalid(r.Command.Validate(), err); err != nil {
 		return err
 	}
+	return r.CheckRepeatable()
+}
+
+// CheckRepeatable returns [ErrKeyMissing] for a command that adds and has neither a key nor a version.
+func (r *Request) CheckRepeatable() error {
 	if a, ok := r.Command.(adder); ok && a.adds() && r.Key == "" && !r.Match.names() {
 		return ErrKeyMissing
 	}
@@ -107,7 +112,7 @@ type Receipt struct {
 	Key         [32]byte  // see [Request.ReceiptKey]
 	Fingerprint []byte    // of the request; see [Request.Fingerprint]
 	Owner       []byte    // of the cart; see [Owner.Hash]; empty: unknown
-	CartID      int64     // 0: the request named several carts
+	CartID      int64     // 0: the request was answered with several carts
 	CompanyID   int64     // of that cart
 	Version     int64     // of that cart, after the request
 	CreatedAt   time.Time // of that cart
@@ -183,7 +188,11 @@ type Tag struct{ ID, Version int64 }
 func (c *Cart) Tag() Tag { return Tag{c.ID, c.Version} }
 
 // String returns the tag as an entity tag.
-func (t Tag) String() string { return fmt.Sprintf(`"%d-%d"`, t.ID, t.Version) }
+func (t Tag) String() string {
+	b := strconv.AppendInt(append(make([]byte, 0, 32), '"'), t.ID, 10)
+	b = strconv.AppendInt(append(b, '-'), t.Version, 10)
+	return string(append(b, '"'))
+}
 
 // names reports whether the condition names a version of the cart.
 func (m *Match) names() bool { return m != nil && len(m.Tags) > 0 }
@@ -200,6 +209,10 @@ func (m *Match) check(c *Cart) error {
 func (r *Request) Apply(c *Cart) (*Cart, error) {
 	if err := r.check(r.Command.Ref(), c); err != nil {
 		return nil, err
+	}
+	if s, ok := r.Command.(SetStatus); ok && r.Match.names() {
+		s.Versioned = true
+		return s.Apply(c)
 	}
 	return r.Command.Apply(c)
 }

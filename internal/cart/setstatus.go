@@ -23,7 +23,7 @@ type SetStatus struct {
 	// again, or checked out, with the same reference or none.
 	Reference string `json:",omitzero"`
 	// Versioned means that the caller names the version of the cart, and so may check out with a reference a cart that is
-	// not locked.
+	// not locked. [Request.Apply] sets it.
 	Versioned bool `json:"-"`
 }
 
@@ -37,10 +37,12 @@ func (s SetStatus) Validate() error {
 
 // validate checks all but the id.
 func (s SetStatus) validate() error {
-	_, err := ParseStatus(int64(s.Status))
+	if _, err := ParseStatus(int64(s.Status)); err != nil {
+		return err // What may come with it is not known.
+	}
 	lease := s.LockSeconds == 0 || s.Status == Locked && MinLockSeconds <= s.LockSeconds && s.LockSeconds <= MaxLockSeconds
 	named := s.Status == Locked || s.Status == CheckedOut
-	return Invalid(err, check("lock_seconds", lease),
+	return Invalid(check("lock_seconds", lease),
 		check("reference", s.Reference == "" || named && isText(s.Reference, MaxReference)))
 }
 

@@ -142,6 +142,10 @@ func (b *batch) applyJoint(j *command) bool {
 		result.Carts[i] = b.byID[id].now
 	}
 	e.results = append(e.results, outcome{job: j, result: result})
-	b.note(e, j, nil)
+	if len(result.Carts) == 1 {
+		b.note(b.byID[out.Answer[0]], j, result.Carts[0])
+	} else {
+		b.note(e, j, nil)
+	}
 	return true
 }

@@ -20,10 +20,13 @@ func (b *batch) replay(e *entry, j *command, done *cart.Receipt) {
 		return
 	}
 	result := cart.Result{Replayed: true}
-	if j.in.Joint != nil {
-		result.Carts = b.carts(j.in)
-	} else {
+	switch {
+	case j.in.Joint == nil:
 		result.Cart = replayed(e, j.in, done)
+	case done.CartID > 0:
+		result.Carts = []*cart.Cart{replayed(e, j.in, done)}
+	default:
+		result.Carts = b.carts(j.in)
 	}
 	e.results = append(e.results, outcome{job: j, result: result})
 }
@@ -45,8 +48,8 @@ func (b *batch) carts(in *write) (carts []*cart.Cart) {
 // without lines.
 func replayed(e *entry, in *write, done *cart.Receipt) *cart.Cart {
 	owner := in.As
-	if named := in.Command.Ref().Owner; !named.IsNobody() {
-		owner = named
+	if in.Command != nil && in.Command.Ref().ID == 0 {
+		owner = in.Command.Ref().Owner
 	}
 	if c := e.now; c != nil && (owner.IsNobody() || c.Owner() == owner) {
 		return c

@@ -92,6 +92,12 @@ type Config struct {
 	// CreateBurst is how many carts a caller may create at once, after some time without any.
 	CreateBurst int `env:"CREATE_BURST" envDefault:"10" min:"1" max:"1000000" doc:"carts that a caller may create at once where CREATE_RATE is set"`
 
+	// IdempotencyTTL is how long the receipt of an idempotency key is kept, at least.
+	IdempotencyTTL time.Duration `env:"IDEMPOTENCY_TTL" envDefault:"24h0m0s" min:"1h" max:"720h" doc:"how long a write with an idempotency key may be repeated and is done once"`
+
+	// MergePolicy is that of merges that name none.
+	MergePolicy string `env:"MERGE_POLICY" envDefault:"max" match:"^(max|sum|guest|user|replace|keep)$" holds:"max, sum, guest, user, replace or keep" doc:"what becomes of the lines when a guest's cart is merged into a user's and the request does not say"`
+
 	// TrustedProxies are the proxies whose X-Forwarded-For is trusted.
 	TrustedProxies Networks `env:"TRUSTED_PROXIES" holds:"networks such as 10.0.0.0/8, separated by commas" doc:"proxies whose X-Forwarded-For is trusted to name the client"`
 

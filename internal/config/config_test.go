@@ -50,6 +50,8 @@ func TestDefaults(t *testing.T) {
 		IdleTimeout:     2 * time.Minute,
 		MaxConnections:  4096,
 		CreateBurst:     10,
+		IdempotencyTTL:  24 * time.Hour,
+		MergePolicy:     "max",
 		DocsEnabled:     true,
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -115,6 +117,8 @@ func TestGoodValues(t *testing.T) {
 		{"IDLE_TIMEOUT", "1h", "1h0m0s"},
 		{"MAX_CONNECTIONS", "1", "1"},
 		{"CREATE_RATE", "0", "0"},
+		{"IDEMPOTENCY_TTL", "1h", "1h0m0s"},
+		{"MERGE_POLICY", "sum", "sum"},
 		{"CREATE_BURST", "1", "1"},
 		{"TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8", "10.0.0.0/8,fd00::/8"},
 		{"CORS_ORIGINS", "https://a.example, http://b.example:8080", "https://a.example,http://b.example:8080"},
@@ -179,6 +183,8 @@ func TestBadValues(t *testing.T) {
 		{"IDLE_TIMEOUT", "2h", "a duration from 100ms to 1h, such as 2m0s"},
 		{"MAX_CONNECTIONS", "0", "a whole number from 1 to 1000000"},
 		{"CREATE_RATE", "-1", "a whole number from 0 to 1000000"},
+		{"IDEMPOTENCY_TTL", "59m", "a duration from 1h to 720h, such as 24h0m0s"},
+		{"MERGE_POLICY", "most", "max, sum, guest, user, replace or keep"},
 		{"CREATE_BURST", "0", "a whole number from 1 to 1000000"},
 		{"TRUSTED_PROXIES", "10.0.0.0/8,10.1.1.1", "networks such as 10.0.0.0/8, separated by commas"},
 		{"CORS_ORIGINS", "*", "origins such as https://shop.example.com, separated by commas"},

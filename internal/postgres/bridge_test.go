@@ -33,9 +33,9 @@ func TestCommandsBesideBridge(t *testing.T) {
 
 // everything lists the triggers that are not the database's own, and the functions that no extension brings.
 const everything = `
-	SELECT 'trigger', tgrelid::regclass::text, tgname FROM pg_trigger WHERE NOT tgisinternal
+	SELECT 'trigger', tgrelid::regclass::text, tgname FROM pg_trigger WHERE NOT tgisinternal AND tgname LIKE '%bridge%'
 	UNION ALL
-	SELECT 'function', pronamespace::regnamespace::text, proname FROM pg_proc WHERE oid >= 16384
+	SELECT 'function', pronamespace::regnamespace::text, proname FROM pg_proc WHERE oid >= 16384 AND proname LIKE '%bridge%'
 	ORDER BY 1, 2, 3`
 
 func state(t testing.TB, b *postgres.Bridge) postgres.BridgeState {

@@ -108,7 +108,7 @@ func newRole(t testing.TB, url string) (role, login string) {
 	role = cfg.Database + "_service"
 	exec(t, url, fmt.Sprintf(`
 		CREATE ROLE %[1]s LOGIN PASSWORD 'old';
-		GRANT SELECT, INSERT, UPDATE, DELETE ON cart, cart_item TO %[1]s;
+		GRANT SELECT, INSERT, UPDATE, DELETE ON cart, cart_item, cart_request TO %[1]s;
 		GRANT SELECT ON goose_db_version TO %[1]s;
 		GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO %[1]s;
 		REVOKE CONNECT ON DATABASE %[2]s FROM PUBLIC;

@@ -44,7 +44,7 @@ const statusSQL = `
 		('cart_request', 'at', 'timestamp with time zone NOT NULL')),
 	have AS (
 		SELECT w.*, a.attrelid, a.attnum,
-		       format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END AS found
+		       replace(format_type(a.atttypid, a.atttypmod), '"', '') || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END AS found
 		FROM columns w LEFT JOIN pg_attribute a ON a.attrelid = to_regclass(w.tab) AND a.attname = w.col AND NOT a.attisdropped),
 	indexes (name, tab, cols, pred) AS (VALUES
 		('uq_cart_company_user_active', 'cart', 'company_id, user_id', 'status = 1 AND user_id IS NOT NULL'),

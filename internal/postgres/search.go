@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"math/big"
 	"time"
@@ -11,14 +13,15 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// knownSQL is loadSQL for requests with keys: it adds the carts that the receipts of the keys name, and the receipts.
+// knownSQL is loadSQL for requests with keys: it adds the carts that the receipts of the keys name, and the receipts. Bytes
+// come as hexadecimal digits, which no setting changes.
 const knownSQL = wantedSQL + `
 		UNION
 		SELECT cart_id FROM cart_request WHERE key = ANY ($6::bytea[]))
-	SELECT` + columns + `, NULL::bytea, NULL::bytea, NULL::bytea, 0::bigint, 0::bigint, 0::bigint, now(), now()
+	SELECT` + columns + `, NULL::text, ''::text, ''::text, 0::bigint, 0::bigint, 0::bigint, now(), now()
 	FROM wanted JOIN cart c ON c.id = ANY (ARRAY[wanted.id])` + lines + `
 	UNION ALL
-	SELECT` + noCart + `, key, fingerprint, owner, coalesce(cart_id, 0), coalesce(company_id, 0), coalesce(version, 0),
+	SELECT` + noCart + `, encode(key, 'hex'), encode(fingerprint, 'hex'), coalesce(encode(owner, 'hex'), ''), coalesce(cart_id, 0), coalesce(company_id, 0), coalesce(version, 0),
 	       coalesce(cart_created_at, at), at
 	FROM cart_request WHERE key = ANY ($6::bytea[])`
 
@@ -28,20 +31,26 @@ func (s *Store) LoadKnown(ctx context.Context, refs []cart.Ref, keys [][32]byte)
 	known := make(map[[32]byte]*cart.Receipt)
 	scan := func(rows pgx.Rows) error {
 		var r cart.Receipt
-		var key []byte
-		c, err := scanCart(rows, &key, &r.Fingerprint, &r.Owner, &r.CartID, &r.CompanyID, &r.Version, &r.CreatedAt, &r.At)
+		var key *string
+		var fingerprint, owner string
+		c, err := scanCart(rows, &key, &fingerprint, &owner, &r.CartID, &r.CompanyID, &r.Version, &r.CreatedAt, &r.At)
 		switch {
 		case err != nil:
 			return err
 		case key == nil:
 			found.Add(c)
-		case len(key) != len(r.Key):
-			return fmt.Errorf("a key of %d bytes in cart_request", len(key))
-		default:
-			r.Key = [32]byte(key)
-			r.CreatedAt, r.At = r.CreatedAt.UTC(), r.At.UTC()
-			known[r.Key] = &r
+			return nil
 		}
+		if err := unhex(r.Key[:], *key); err != nil {
+			return err
+		}
+		r.Fingerprint = make([]byte, hex.DecodedLen(len(fingerprint)))
+		r.Owner = make([]byte, hex.DecodedLen(len(owner)))
+		if err := errors.Join(unhex(r.Fingerprint, fingerprint), unhex(r.Owner, owner)); err != nil {
+			return err
+		}
+		r.CreatedAt, r.At = r.CreatedAt.UTC(), r.At.UTC()
+		known[r.Key] = &r
 		return nil
 	}
 	bytes := make([][]byte, len(keys))
@@ -58,6 +67,15 @@ func (s *Store) LoadKnown(ctx context.Context, refs []cart.Ref, keys [][32]byte)
 		}
 	}
 	return found.Carts(refs), receipts, nil
+}
+
+// unhex reads hexadecimal digits, which must fill the bytes.
+func unhex(bytes []byte, digits string) error {
+	if hex.DecodedLen(len(digits)) != len(bytes) {
+		return fmt.Errorf("%d hexadecimal digits for %d bytes in cart_request", len(digits), len(bytes))
+	}
+	_, err := hex.Decode(bytes, []byte(digits))
+	return err
 }
 
 // ofUser and ofGuest are conditions on the carts of an owner. The status is named in a form that lets the index of

@@ -48,6 +48,15 @@ func fill(answer *oas.Cart, c *cart.Cart) {
 	if c.Cookie != nil {
 		answer.Cookie.Value = *c.Cookie
 	}
+	if c.Attributes != "" {
+		answer.Attributes = oas.NewOptAttributes(c.Attributes.Map())
+	}
+	if c.Reference != "" {
+		answer.Reference = oas.NewOptString(c.Reference)
+	}
+	if !c.LockedUntil.IsZero() {
+		answer.LockedUntil = oas.NewOptDateTime(c.LockedUntil.UTC())
+	}
 }
 
 func items(lines []cart.Item) []oas.Item {
@@ -65,6 +74,9 @@ func items(lines []cart.Item) []oas.Item {
 			Name:      line.Name,
 			Price:     prices.String()[at:],
 			Quantity:  line.Quantity,
+		}
+		if line.Attributes != "" {
+			answer[i].Attributes = oas.NewOptAttributes(line.Attributes.Map())
 		}
 	}
 	return answer

@@ -24,7 +24,7 @@ func (s *server) forBrowsers() http.Handler {
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete},
 		// Any: a page's libraries, such as those for tracing, add headers of their own.
 		AllowedHeaders:   []string{"*"},
-		ExposedHeaders:   []string{"Retry-After", "X-Request-Id"},
+		ExposedHeaders:   []string{"ETag", "Idempotency-Replayed", "Retry-After", "X-Request-Id"},
 		AllowCredentials: true,
 		MaxAge:           preflightAge,
 	}).Handler(s)

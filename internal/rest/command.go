@@ -27,16 +27,22 @@ func addItem(ctx context.Context, req *oas.AddItemRequest) (cart.AddItem, error)
 		Owner:     owner,
 		Item:      cart.Item{ProductID: req.ProductID, Name: req.Name, Price: price, Quantity: req.Quantity},
 	}
-	return cmd, cart.Invalid(cmd.Validate(), ownerErr, priceErr)
+	var presentErr, attributesErr error
+	cmd.Add, presentErr = ifPresent(req.IfPresent)
+	cmd.Attributes, attributesErr = attributes(ctx, req.Attributes)
+	return cmd, cart.Invalid(cmd.Validate(), ownerErr, priceErr, presentErr, attributesErr)
 }
 
-func putItem(req *oas.ItemRequest, p oas.PutItemParams) (cart.Command, error) {
+func putItem(ctx context.Context, req *oas.ItemRequest, p oas.PutItemParams) (cart.Command, error) {
 	price, priceErr := cart.ParsePrice(req.Price)
 	cmd := cart.PutItem{
 		CartID: p.CartID,
 		Item:   cart.Item{ProductID: req.ProductID, Name: req.Name, Price: price, Quantity: req.Quantity},
 	}
-	return cmd, cart.Invalid(cmd.Validate(), priceErr)
+	var presentErr, attributesErr error
+	cmd.Add, presentErr = ifPresent(req.IfPresent)
+	cmd.Attributes, attributesErr = attributes(ctx, req.Attributes)
+	return cmd, cart.Invalid(cmd.Validate(), priceErr, presentErr, attributesErr)
 }
 
 func setQuantity(req *oas.QuantityRequest, p oas.SetQuantityParams) (cart.Command, error) {
@@ -49,9 +55,11 @@ func removeItem(p oas.RemoveItemParams) (cart.Command, error) {
 	return cmd, cmd.Validate()
 }
 
-func setStatus(req *oas.StatusRequest, p oas.SetStatusParams) (cart.Command, error) {
+func setStatus(ctx context.Context, req *oas.StatusRequest, p oas.SetStatusParams) (cart.Command, error) {
 	cmd := cart.SetStatus{CartID: p.CartID, Status: cart.Status(req.Status)}
-	return cmd, cmd.Validate()
+	seconds, reference, err := lock(ctx, req.LockSeconds, req.Reference)
+	cmd.LockSeconds, cmd.Reference = seconds, reference
+	return cmd, cart.Invalid(cmd.Validate(), err, ifActive(req.IfActive, cmd.Status))
 }
 
 func listing(p oas.ListCartsByUserParams) (cart.Listing, error) {

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -81,15 +82,9 @@ type input map[string]json.RawMessage
 
 // readBody reads the fields of the body. The generated code restores the body after reading it.
 func (in *input) readBody(r *http.Request) error {
-	body, err := io.ReadAll(r.Body)
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return errTooLarge
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return errTooSlow
-	}
-	if err != nil || len(body) == 0 {
-		return errNotJSON
+	body, err := bodyOf(r)
+	if err != nil {
+		return err
 	}
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != jsonType {
 		return errType
@@ -101,6 +96,21 @@ func (in *input) readBody(r *http.Request) error {
 		return errNoObject
 	}
 	return nil
+}
+
+// bodyOf reads a body that is not empty.
+func bodyOf(r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(r.Body)
+	if tooMuch, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, tooLarge(tooMuch.Limit)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, errTooSlow
+	}
+	if err != nil || len(body) == 0 {
+		return nil, errNotJSON
+	}
+	return body, nil
 }
 
 // checks find the invalid fields, by operation. They replace a value that cannot be parsed by one that the
@@ -136,12 +146,13 @@ var checks = map[oas.OperationName]func(context.Context, input) error{
 		_, err := addItem(ctx, &oas.AddItemRequest{
 			CompanyID: in.integer("company_id", 0), UserID: in.userID(), Cookie: in.cookie(),
 			ProductID: item.ProductID, Name: item.Name, Price: item.Price, Quantity: item.Quantity,
+			IfPresent: item.IfPresent, Attributes: item.Attributes,
 		})
 		return err
 	},
-	oas.PutItemOperation: func(_ context.Context, in input) error {
+	oas.PutItemOperation: func(ctx context.Context, in input) error {
 		item := in.item()
-		_, err := putItem(&item, oas.PutItemParams{CartID: in.integer("cart_id", 0)})
+		_, err := putItem(ctx, &item, oas.PutItemParams{CartID: in.integer("cart_id", 0)})
 		return err
 	},
 	oas.SetQuantityOperation: func(_ context.Context, in input) error {
@@ -151,10 +162,59 @@ var checks = map[oas.OperationName]func(context.Context, input) error{
 	oas.RemoveItemOperation: func(_ context.Context, in input) error {
 		return in.line()
 	},
-	oas.SetStatusOperation: func(_ context.Context, in input) error {
-		_, err := setStatus(&oas.StatusRequest{Status: in.status(in.integer("status", 0))},
-			oas.SetStatusParams{CartID: in.integer("cart_id", 0)})
+	oas.SetStatusOperation: func(ctx context.Context, in input) error {
+		_, err := setStatus(ctx, &oas.StatusRequest{
+			Status: in.status(in.integer("status", 0)), LockSeconds: in.optInteger("lock_seconds", -1),
+			Reference: in.optText("reference"), IfActive: in.optText("if_active"),
+		}, oas.SetStatusParams{CartID: in.integer("cart_id", 0)})
 		return err
+	},
+	oas.ChangeQuantityOperation: func(_ context.Context, in input) error {
+		_, err := changeQuantity(&oas.ByRequest{By: in.integer("by", 0)}, oas.ChangeQuantityParams{CartID: 1})
+		return cart.Invalid(in.line(), err)
+	},
+	oas.ChangeItemsOperation: func(ctx context.Context, in input) error {
+		changes, err := in.changes()
+		_, invalid := changeItems(ctx, &oas.ChangesRequest{Changes: changes, Attributes: in.attributes()},
+			oas.ChangeItemsParams{CartID: in.integer("cart_id", 0)})
+		return cmp.Or(err, invalid)
+	},
+	oas.ChangeActiveItemsOperation: func(ctx context.Context, in input) error {
+		changes, err := in.changes()
+		_, invalid := changeActiveItems(ctx, &oas.ActiveChangesRequest{
+			CompanyID: in.integer("company_id", 0), UserID: in.userID(), Cookie: in.cookie(),
+			Changes: changes, Attributes: in.attributes(),
+		})
+		return cmp.Or(err, invalid)
+	},
+	oas.GetBasketOperation: func(ctx context.Context, in input) error {
+		q := basketQuery(oas.GetBasketParams{
+			Status: oas.NewOptInt32(in.status(in.orElse("status", 1, -1))), Before: oas.NewOptInt64(in.orElse("before", 0, -1)),
+		})
+		var err error
+		q.Owner, err = ownerOf(ctx, in.userID(), oas.OptNilString{})
+		return cart.Invalid(err, q.Validate())
+	},
+	oas.SetStatusesOperation: func(ctx context.Context, in input) error {
+		carts, err := in.carts()
+		_, invalid := setStatuses(ctx, &oas.StatusesRequest{
+			Status: in.status(in.integer("status", 0)), LockSeconds: in.optInteger("lock_seconds", -1),
+			Reference: in.optText("reference"), IfActive: in.optText("if_active"), Carts: carts,
+		})
+		return cmp.Or(err, invalid)
+	},
+	oas.MergeCartsOperation: func(_ context.Context, in input) error {
+		m, err := merge(&oas.MergeRequest{UserID: in.userID(), Cookie: in.cookie(), Policy: in.optText("policy")}, cart.MergeMax)
+		if in.given("company_id") {
+			m.CompanyID = in.filter("company_id")
+		}
+		if !in.given("user_id") {
+			m.UserID = 1 // the handler knows
+		}
+		if in.given("cookie") && m.Cookie == "" {
+			err = cart.Invalid(err, cart.InvalidField("cookie"))
+		}
+		return cart.Invalid(m.Validate(), err)
 	},
 }
 
@@ -261,5 +321,8 @@ func (in input) item() oas.ItemRequest {
 		Name:      in.text("name"),
 		Price:     in.text("price"),
 		Quantity:  in.integer("quantity", 0),
+
+		IfPresent:  in.optText("if_present"),
+		Attributes: in.attributes(),
 	}
 }

@@ -54,7 +54,8 @@ func (h *handler) GetReady(context.Context) (oas.GetReadyRes, error) {
 }
 
 func (h *handler) GetCart(ctx context.Context, p oas.GetCartParams) (oas.GetCartRes, error) {
-	return one(h.carts.Get(ctx, cart.ByID(p.CartID)))
+	c, err := h.get(ctx, cart.ByID(p.CartID))
+	return one(c, err)
 }
 
 func (h *handler) GetActiveCart(ctx context.Context, p oas.GetActiveCartParams) (oas.GetActiveCartRes, error) {
@@ -66,7 +67,22 @@ func (h *handler) GetActiveCart(ctx context.Context, p oas.GetActiveCartParams) 
 			return nil, cart.ErrNotFound // A new guest has no cart.
 		}
 	}
-	return one(h.carts.Get(ctx, cart.ActiveOf(p.CompanyID, owner)))
+	c, err := h.get(ctx, cart.ActiveOf(p.CompanyID, owner))
+	if c != nil {
+		visitOf(ctx).renew(owner, c.UpdatedAt)
+	}
+	return one(c, err)
+}
+
+// get returns a cart, or errNotModified with it, and sends its tag.
+func (h *handler) get(ctx context.Context, ref cart.Ref) (*cart.Cart, error) {
+	c, err := h.carts.Get(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	v := visitOf(ctx)
+	v.tag(c)
+	return c, checkModified(v.request.Header, c)
 }
 
 func (h *handler) ListCartsByUser(ctx context.Context, p oas.ListCartsByUserParams) (oas.ListCartsByUserRes, error) {
@@ -97,7 +113,7 @@ func (h *handler) AddItem(ctx context.Context, req *oas.AddItemRequest) (oas.Add
 
 func (h *handler) PutItem(ctx context.Context, req *oas.ItemRequest, p oas.PutItemParams) (oas.PutItemRes, error) {
 	req.Name = nameOf(ctx, req.Name)
-	cmd, err := putItem(req, p)
+	cmd, err := putItem(ctx, req, p)
 	return h.do(ctx, cmd, err)
 }
 
@@ -112,24 +128,74 @@ func (h *handler) RemoveItem(ctx context.Context, p oas.RemoveItemParams) (oas.R
 }
 
 func (h *handler) SetStatus(ctx context.Context, req *oas.StatusRequest, p oas.SetStatusParams) (oas.SetStatusRes, error) {
-	cmd, err := setStatus(req, p)
+	if req.IfActive.Value == ifActiveMerge {
+		r, err := release(ctx, req, p)
+		return h.run(ctx, r, err)
+	}
+	cmd, err := setStatus(ctx, req, p)
 	return h.do(ctx, cmd, err)
 }
 
-// do runs the command unless err is set. The client gets a fresh guest cookie even if the command fails, since
-// the command may have created the guest's cart, and a retry must find it. A rate-limited client gets none: with
-// the cookie, its retry would no longer count as a new guest's.
+func (h *handler) ChangeQuantity(ctx context.Context, req *oas.ByRequest, p oas.ChangeQuantityParams) (oas.ChangeQuantityRes, error) {
+	cmd, err := changeQuantity(req, p)
+	return h.do(ctx, cmd, err)
+}
+
+func (h *handler) ChangeItems(ctx context.Context, req *oas.ChangesRequest, p oas.ChangeItemsParams) (oas.ChangeItemsRes, error) {
+	cmd, err := changeItems(ctx, req, p)
+	return h.do(ctx, cmd, err)
+}
+
+func (h *handler) ChangeActiveItems(ctx context.Context, req *oas.ActiveChangesRequest) (oas.ChangeActiveItemsRes, error) {
+	cmd, err := changeActiveItems(ctx, req)
+	return h.do(ctx, cmd, err)
+}
+
+// do runs the command unless err is set.
 func (h *handler) do(ctx context.Context, cmd cart.Command, err error) (*oas.Cart, error) {
+	return h.run(ctx, cart.Do(cmd), err)
+}
+
+// run runs the request, which is about one cart, unless err is set. The client gets a fresh guest cookie even if the
+// request fails, since it may have created the guest's cart, and a retry must find it. A rate-limited client gets none: with
+// the cookie, its retry would no longer count as a new guest's.
+func (h *handler) run(ctx context.Context, r cart.Request, err error) (*oas.Cart, error) {
 	if err != nil {
 		return nil, err
 	}
 	v := visitOf(ctx)
+	if err := conditions(v.request.Header, &r); err != nil {
+		return nil, err
+	}
+	if err := r.CheckRepeatable(); err != nil {
+		return nil, err
+	}
 	if v.fresh != "" { // A new guest: the rate of new carts is limited by address.
 		ctx = ratelimit.From(ctx, clientAddress(v.request, h.TrustedProxies))
 	}
-	done, err := h.carts.Do(ctx, cart.Do(cmd))
-	if err == nil || cart.CodeOf(err) != cart.CodeRateLimited {
-		v.keepGuest(cmd.Ref().Owner)
+	var owner cart.Owner // as the request names it
+	if r.Command != nil {
+		owner = r.Command.Ref().Owner
 	}
-	return one(done.Cart, err)
+	done, err := h.carts.Do(ctx, r)
+	if err == nil || cart.CodeOf(err) != cart.CodeRateLimited {
+		v.keepGuest(owner)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(done.Carts) > 0 {
+		done.Cart = done.Carts[0]
+	}
+	v.renew(owner, done.Found)
+	v.replayed(done)
+	v.tag(done.Cart)
+	return one(done.Cart, nil)
+}
+
+// replayed tells the client that its request was done before.
+func (v *visit) replayed(done cart.Result) {
+	if done.Replayed {
+		v.Header().Set("Idempotency-Replayed", "true")
+	}
 }

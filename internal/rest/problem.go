@@ -21,13 +21,22 @@ import (
 
 // statuses maps the errors of the domain. Any other error is a bug: 500.
 var statuses = map[cart.Code]int{
-	cart.CodeInvalid:        http.StatusUnprocessableEntity,
-	cart.CodeNotFound:       http.StatusNotFound,
-	cart.CodeNotAllowed:     http.StatusBadRequest,
-	cart.CodeNotActive:      http.StatusConflict,
-	cart.CodeFull:           http.StatusConflict,
-	cart.CodeUnpriced:       http.StatusConflict,
-	cart.CodeConflict:       http.StatusConflict,
+	cart.CodeInvalid:    http.StatusUnprocessableEntity,
+	cart.CodeNotFound:   http.StatusNotFound,
+	cart.CodeNotAllowed: http.StatusBadRequest,
+	cart.CodeNotActive:  http.StatusConflict,
+	cart.CodeFull:       http.StatusConflict,
+	cart.CodeUnpriced:   http.StatusConflict,
+	cart.CodeConflict:   http.StatusConflict,
+
+	cart.CodeVersionMismatch:   http.StatusPreconditionFailed,
+	cart.CodeQuantityLimit:     http.StatusConflict,
+	cart.CodeLocked:            http.StatusConflict,
+	cart.CodeNotLocked:         http.StatusConflict,
+	cart.CodeAlreadyCheckedOut: http.StatusConflict,
+	cart.CodeKeyReused:         http.StatusUnprocessableEntity,
+	cart.CodeKeyMissing:        http.StatusBadRequest,
+
 	cart.CodeOverloaded:     http.StatusServiceUnavailable,
 	cart.CodeUnavailable:    http.StatusServiceUnavailable,
 	cart.CodeOutcomeUnknown: http.StatusServiceUnavailable,
@@ -55,7 +64,6 @@ var (
 	}
 	errNoPath    = &refusal{http.StatusNotFound, "There is no such path."}
 	errNoMethod  = &refusal{http.StatusMethodNotAllowed, "The path does not take this method."}
-	errTooLarge  = &refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("The body is larger than %d bytes.", maxBody)}
 	errNotJSON   = &refusal{http.StatusBadRequest, "The body is not JSON."}
 	errType      = &refusal{http.StatusUnsupportedMediaType, "The Content-Type must be application/json."}
 	errCoded     = &refusal{http.StatusUnsupportedMediaType, "The body must come without a Content-Encoding."}
@@ -63,6 +71,11 @@ var (
 	errTooSlow   = &refusal{http.StatusRequestTimeout, "The body did not come in time."}
 	errTooLong   = &refusal{http.StatusServiceUnavailable, "The request took too long. Please try again in a moment."}
 )
+
+// tooLarge is the error of a request whose body has more than most bytes.
+func tooLarge(most int64) error {
+	return &refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("The body is larger than %d bytes.", most)}
+}
 
 // panicked is the error of a handler that panicked.
 type panicked struct {
@@ -89,9 +102,16 @@ func (s *server) fail(ctx context.Context, w http.ResponseWriter, r *http.Reques
 		}
 		err = s.explain(ctx, r, bad)
 	}
+	if errors.Is(err, errNotModified) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
 	p := s.problem(ctx, r, err)
 	if v.status != 0 {
 		return
+	}
+	if e, ok := errors.AsType[*cart.Error](err); ok && e.Code == cart.CodeVersionMismatch && len(e.Obstacles) == 0 {
+		v.tag(e.State)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
@@ -135,9 +155,7 @@ func (s *server) problem(ctx context.Context, r *http.Request, err error) *oas.P
 	}
 	if ok && statuses[failure.Code] != 0 {
 		p := newProblem(statuses[failure.Code], failure.Detail)
-		for _, f := range failure.Fields {
-			p.Errors = append(p.Errors, oas.FieldProblem{Field: f.Field, Detail: f.Detail})
-		}
+		describe(p, failure)
 		return p
 	}
 	s.Logger.ErrorContext(ctx, "http request failed",
@@ -148,6 +166,36 @@ func (s *server) problem(ctx context.Context, r *http.Request, err error) *oas.P
 	p := newProblem(http.StatusInternalServerError, "Something went wrong here. Please tell us the id.")
 	p.ID = oas.NewOptString(requestid.Of(ctx)) // The log has it too.
 	return p
+}
+
+// describe adds what programs can read of the failure.
+func describe(p *oas.Problem, failure *cart.Error) {
+	for _, f := range failure.Fields {
+		p.Errors = append(p.Errors, oas.FieldProblem{Field: f.Field, Detail: f.Detail})
+	}
+	if name := failure.Code.Name(); name != "" {
+		p.Type = "urn:sellio-cart:problem:" + name
+	}
+	for _, o := range failure.Obstacles {
+		c := oas.CartProblem{ID: o.ID, Status: int32(statuses[o.Err.Code]), Detail: o.Err.Detail}
+		if o.State != nil {
+			c.Version = oas.NewOptInt64(o.State.Version)
+		}
+		p.Carts = append(p.Carts, c)
+	}
+	state := failure.State
+	switch {
+	case state == nil || len(failure.Obstacles) > 0:
+	case failure.Code == cart.CodeVersionMismatch:
+		p.Version = oas.NewOptInt64(state.Version)
+	default:
+		if state.Reference != "" {
+			p.Reference = oas.NewOptString(state.Reference)
+		}
+		if !state.LockedUntil.IsZero() {
+			p.LockedUntil = oas.NewOptDateTime(state.LockedUntil)
+		}
+	}
 }
 
 func newProblem(status int, detail string) *oas.Problem {

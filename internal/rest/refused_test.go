@@ -51,14 +51,18 @@ var bodies = []struct {
 		map[string][]string{
 			"company_id": noID, "user_id": noOptionalID, "cookie": noCookie,
 			"product_id": noID, "name": noName, "price": noPrice, "quantity": noQuantity,
+			"if_present": noChoice, "attributes": noAttributes,
 		},
-		"user_id cookie",
+		"user_id cookie if_present attributes",
 	},
 	{
 		"POST", "/api/v1/cart/9/item",
 		map[string]string{"product_id": `1`, "name": `"n"`, "price": `"1"`, "quantity": `1`},
-		map[string][]string{"product_id": noID, "name": noName, "price": noPrice, "quantity": noQuantity},
-		"",
+		map[string][]string{
+			"product_id": noID, "name": noName, "price": noPrice, "quantity": noQuantity,
+			"if_present": noChoice, "attributes": noAttributes,
+		},
+		"if_present attributes",
 	},
 	{
 		"PUT", "/api/v1/cart/9/item/1/quantity",
@@ -69,8 +73,50 @@ var bodies = []struct {
 	{
 		"PUT", "/api/v1/cart/9/status",
 		map[string]string{"status": `2`},
-		map[string][]string{"status": append([]string{`5`, `65537`, `4294967297`, `"LOCKED"`}, noID...)},
+		map[string][]string{
+			"status":       append([]string{`5`, `65537`, `4294967297`, `"LOCKED"`}, noID...),
+			"lock_seconds": noLease, "reference": noReference, "if_active": append([]string{`"refuse"`, `"merge"`}, noChoice...),
+		},
+		"lock_seconds reference if_active",
+	},
+	{
+		"PUT", "/api/v1/cart/9/status",
+		map[string]string{"status": `1`, "if_active": `"merge"`},
+		map[string][]string{"lock_seconds": append([]string{`10`}, noLease...), "reference": append([]string{`"p"`}, noReference...), "if_active": noChoice},
+		"lock_seconds reference if_active",
+	},
+	{
+		"POST", "/api/v1/cart/9/item/1/quantity",
+		map[string]string{"by": `-1`},
+		map[string][]string{"by": append([]string{`0`, `null`, `1000001`, `-1000001`, `9223372036854775807`}, noWhole...)},
 		"",
+	},
+	{
+		"POST", "/api/v1/cart/9/changes",
+		map[string]string{"changes": `[{"op":"clear"},{"op":"put","product_id":1,"name":"n","price":"1","quantity":1,"if_present":"add","attributes":{}}]`, "attributes": `{"a":"b"}`},
+		map[string][]string{"changes": noChanges, "attributes": noAttributes},
+		"changes attributes",
+	},
+	{
+		"POST", "/api/v1/cart/changes",
+		map[string]string{"company_id": `7`, "user_id": `42`, "cookie": `"c"`, "changes": `[{"op":"put","product_id":1,"name":"n","price":"1","quantity":1}]`},
+		map[string][]string{"company_id": noID, "user_id": noOptionalID, "cookie": noCookie, "changes": noChanges, "attributes": noAttributes},
+		"user_id cookie attributes",
+	},
+	{
+		"PUT", "/api/v1/carts/status",
+		map[string]string{"status": `2`, "carts": `[{"id":1,"version":5},{"id":2}]`, "lock_seconds": `900`, "reference": `"pay_8f3"`},
+		map[string][]string{
+			"status": {`5`, `0`, `null`, `"LOCKED"`}, "carts": {`null`, `[]`, `5`, `{}`, `"1"`, manyCarts(cart.MaxCartsAsked + 1)},
+			"lock_seconds": noLease, "reference": noReference, "if_active": append([]string{`"refuse"`, `"merge"`}, noChoice...),
+		},
+		"lock_seconds reference if_active",
+	},
+	{
+		"POST", "/api/v1/carts/merge",
+		map[string]string{"user_id": `42`, "cookie": `"c"`, "policy": `"sum"`, "company_id": `7`},
+		map[string][]string{"user_id": noOptionalID, "cookie": noCookie, "policy": noChoice, "company_id": noOptionalID},
+		"cookie policy company_id",
 	},
 	{
 		"POST", "/api/v1/carts/by-ids",
@@ -80,6 +126,29 @@ var bodies = []struct {
 		}},
 		"",
 	},
+}
+
+// Values that newer fields refuse.
+var (
+	noChoice     = []string{`null`, `5`, `""`, `"other"`, `[]`, `{}`}
+	noLease      = []string{`null`, `0`, `9`, `-1`, `86401`, `1.5`, `"x"`, `[]`}
+	noReference  = []string{`null`, `5`, `""`, `"\u0000"`, `"\ud800"`, `[]`, `"` + strings.Repeat("x", cart.MaxReference+1) + `"`}
+	noChanges    = []string{`null`, `5`, `{}`, `"put"`, `[` + strings.Repeat(`{"op":"clear"},`, cart.MaxChanges) + `{"op":"clear"}]`}
+	noAttributes = []string{
+		`null`, `5`, `"a"`, `[]`, `{"a":1}`, `{"a":null}`, `{"a":{}}`, `{"":"b"}`, `{"a b":"c"}`, `{"A":"b"}`, `{"é":"b"}`,
+		`{"a":"\u0000"}`, `{"a":"\ud800"}`, `{"` + strings.Repeat("a", cart.MaxAttributeName+1) + `":"b"}`,
+		`{"a":"` + strings.Repeat("b", 2*cart.MaxCartAttributes) + `"}`,
+		`{"a":"","b":"","c":"","d":"","e":"","f":"","g":"","h":"","i":"","j":"","k":""}`,
+	}
+)
+
+// manyCarts writes a list of n carts.
+func manyCarts(n int) string {
+	var carts []string
+	for i := range n {
+		carts = append(carts, fmt.Sprintf(`{"id":%d}`, i+1))
+	}
+	return "[" + strings.Join(carts, ",") + "]"
 }
 
 // manyIDs writes a list of n ids, each twice.
@@ -107,23 +176,23 @@ func TestWrongFields(t *testing.T) {
 	for _, test := range bodies {
 		t.Run(test.method+" "+test.path, func(t *testing.T) {
 			t.Parallel()
-			carts := &fakeCarts{answer: stored()}
+			carts := &fakeCarts{answer: stored(), merged: &cart.Merged{Basket: cart.BasketOf(nil)}}
 			s := start(t, newHandler(carts, quiet()))
-			if got := send(t, s, test.method, test.path, object(test.right)); got.status/100 != 2 {
+			if got := send(t, s, test.method, test.path, object(test.right), "Idempotency-Key", "k"); got.status/100 != 2 {
 				t.Fatalf("the right body is answered with %d: %s", got.status, got.body)
 			}
 			for field, values := range test.wrong {
 				for _, value := range values {
 					body := maps.Clone(test.right)
 					body[field] = value
-					p := send(t, s, test.method, test.path, object(body)).problem(t, http.StatusUnprocessableEntity)
+					p := send(t, s, test.method, test.path, object(body), "Idempotency-Key", "k").problem(t, http.StatusUnprocessableEntity)
 					if got := p.fields(t); got != field {
 						t.Errorf("%.60s in %s: the fields at fault are %q", value, field, got)
 					}
 				}
 				if body := maps.Clone(test.right); !strings.Contains(test.optional, field) {
 					delete(body, field)
-					p := send(t, s, test.method, test.path, object(body)).problem(t, http.StatusUnprocessableEntity)
+					p := send(t, s, test.method, test.path, object(body), "Idempotency-Key", "k").problem(t, http.StatusUnprocessableEntity)
 					if got := p.fields(t); got != field {
 						t.Errorf("without %s: the fields at fault are %q", field, got)
 					}

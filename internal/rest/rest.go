@@ -24,9 +24,13 @@ import (
 
 // The largest requests, in bytes.
 const (
-	maxBody   = 64 << 10
-	maxHeader = 32 << 10 // all headers, and the path with its query
+	maxBody      = 64 << 10
+	maxManyBytes = 512 << 10 // of a body with many changes
+	maxHeader    = 32 << 10  // all headers, and the path with its query
 )
+
+// maxUnderWay is the most bytes of all bodies over maxBody that are under way.
+const maxUnderWay = 32 << 20
 
 // MaxHeaderBytes is for [http.Server]. A server that gets larger headers closes the connection, and with it the other
 // requests on it. So the bound is well above maxHeader, which fails one request alone. Proxies pass on up to 64 KiB.
@@ -40,6 +44,7 @@ type Options struct {
 	Version        string        // of the service
 	Ready          func() error  // a CodeUnavailable failure while the service cannot serve
 	MaxRequests    int           // in flight; further ones are answered with 503
+	MergePolicy    cart.MergePolicy
 
 	Auth           *auth.Authenticator // nil: every caller is trusted
 	TrustedProxies []netip.Prefix      // their X-Forwarded-For is trusted
@@ -101,6 +106,7 @@ type server struct {
 	Options
 	routes    *oas.Server
 	underWay  atomic.Int64
+	large     atomic.Int64 // bytes of bodies over maxBody that are under way
 	crossSite http.CrossOriginProtection
 }
 
@@ -152,20 +158,43 @@ func (s *server) admit(w http.ResponseWriter, r *http.Request) error {
 		return errNoPath
 	}
 	r.URL = u
-	if r.ContentLength > maxBody {
-		return errTooLarge
+	most := int64(maxBody)
+	if strings.HasSuffix(u.Path, "/changes") {
+		most = maxManyBytes
+	}
+	if r.ContentLength > most {
+		return tooLarge(most)
 	}
 	if r.Body == http.NoBody {
 		return nil
 	}
+	if most > maxBody && (r.ContentLength > maxBody || r.ContentLength < 0) {
+		if err := s.reserve(r, most); err != nil {
+			return err
+		}
+	}
 	// Hide Close, which would wait for the rest of a body that is too large.
-	r.Body = io.NopCloser(http.MaxBytesReader(w, r.Body, maxBody))
+	r.Body = io.NopCloser(http.MaxBytesReader(w, r.Body, most))
 	for _, coding := range r.Header["Content-Encoding"] {
 		if coding != "" && !strings.EqualFold(coding, "identity") {
 			return errCoded
 		}
 	}
 	setType(r.Header)
+	return nil
+}
+
+// reserve counts a large body, of most bytes where its length is not known, until the request ends.
+func (s *server) reserve(r *http.Request, most int64) error {
+	size := r.ContentLength
+	if size < 0 {
+		size = most
+	}
+	if s.large.Add(size) > maxUnderWay {
+		s.large.Add(-size)
+		return cart.ErrOverloaded
+	}
+	context.AfterFunc(r.Context(), func() { s.large.Add(-size) })
 	return nil
 }
 

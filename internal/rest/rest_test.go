@@ -118,7 +118,7 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 func newHandler(carts cart.Service, log *slog.Logger) http.Handler {
 	return requestid.HTTP(rest.New(carts, rest.Options{
 		Logger: slog.New(requestid.LogHandler(log.Handler())), SecureCookie: true, RequestTimeout: time.Minute, Version: "1.2.3",
-		Ready: func() error { return nil }, MaxRequests: 100,
+		Ready: func() error { return nil }, MaxRequests: 100, MergePolicy: cart.MergeMax,
 	}))
 }
 

@@ -79,7 +79,12 @@ func TestUnknownMethod(t *testing.T) {
 		"/api/v1/cart/upsert":             "POST",
 		"/api/v1/cart/1/item":             "POST",
 		"/api/v1/cart/1/item/2":           "DELETE",
-		"/api/v1/cart/1/item/2/quantity":  "PUT",
+		"/api/v1/cart/1/item/2/quantity":  "POST, PUT",
+		"/api/v1/cart/1/changes":          "POST",
+		"/api/v1/cart/changes":            "POST",
+		"/api/v1/basket":                  "GET, HEAD",
+		"/api/v1/carts/merge":             "POST",
+		"/api/v1/carts/status":            "PUT",
 		"/api/v1/cart/1/status":           "PUT",
 		"/api/v1/carts/by-ids":            "POST",
 		"/api/v1/carts/by-user?user_id=1": "GET, HEAD",
@@ -220,7 +225,7 @@ func TestLargeBody(t *testing.T) {
 }
 
 func TestTimeout(t *testing.T) {
-	h := rest.New(&fakeCarts{wait: true}, rest.Options{Logger: quiet(), RequestTimeout: time.Millisecond, MaxRequests: 100})
+	h := rest.New(&fakeCarts{wait: true}, rest.Options{Logger: quiet(), RequestTimeout: time.Millisecond, MaxRequests: 100, MergePolicy: cart.MergeMax})
 	p := send(t, start(t, h), "GET", "/api/v1/cart/9", "").problem(t, http.StatusServiceUnavailable)
 	if p.ID != "" {
 		t.Errorf("a timeout is reported as a bug: %+v", p)

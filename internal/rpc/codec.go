@@ -20,8 +20,9 @@ var errUndecodable = status.Error(codes.InvalidArgument,
 
 // decoded receives a request message, or the error from decoding it.
 type decoded struct {
-	msg any
-	err error
+	msg  any
+	size int // in bytes
+	err  error
 }
 
 // codec is the embedded codec, except that decoding into a *decoded never fails, and that lists are counted. When a
@@ -33,11 +34,12 @@ type codec struct {
 
 // Marshal implements [encoding.CodecV2].
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
-	list, ok := v.(*cartv1.CartList)
-	if !ok {
+	switch v.(type) {
+	case *cartv1.CartList, *cartv1.Basket, *cartv1.MergeCartsResponse:
+	default:
 		return c.CodecV2.Marshal(v)
 	}
-	data, err := proto.Marshal(list)
+	data, err := proto.Marshal(v.(proto.Message)) //nolint:forcetypeassert // one of the above
 	if err != nil {
 		return nil, err
 	}
@@ -49,6 +51,11 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	d, ok := v.(*decoded)
 	if !ok {
 		return c.CodecV2.Unmarshal(data, v)
+	}
+	d.size = data.Len()
+	if _, many := d.msg.(*cartv1.ChangeItemsRequest); d.size > maxRequestBytes && !many {
+		d.err = status.Errorf(codes.ResourceExhausted, "grpc: received message larger than max (%d vs. %d)", d.size, maxRequestBytes)
+		return nil
 	}
 	d.err = c.CodecV2.Unmarshal(data, d.msg)
 	return nil

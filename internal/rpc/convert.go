@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -54,6 +55,100 @@ func cartStatus(n cartv1.CartStatus) cart.Status {
 	return cart.Status(n)
 }
 
+// matchVersion makes the version, 0 for any, a condition of a request that names its cart by id.
+func matchVersion(r *cart.Request, version int64) error {
+	if version < 0 {
+		return cart.InvalidField("expected_version")
+	}
+	if version > 0 {
+		tag := cart.Tag{Version: version}
+		if r.Command != nil {
+			tag.ID = r.Command.Ref().ID
+		}
+		r.Match = &cart.Match{Tags: []cart.Tag{tag}}
+	}
+	return nil
+}
+
+// matchTag makes the tags, none for any, a condition of a request that names its cart by owner.
+func matchTag(r *cart.Request, tags string) (err error) {
+	if tags != "" {
+		r.Match, err = cart.ParseMatch(tags)
+	}
+	return err
+}
+
+// refused is the error of a field that the request must not have.
+func refused(field string, given bool) error {
+	if given {
+		return cart.InvalidField(field)
+	}
+	return nil
+}
+
+func ifPresent(p cartv1.IfPresent) (add bool, err error) {
+	switch p {
+	case cartv1.IfPresent_IF_PRESENT_UNSPECIFIED, cartv1.IfPresent_IF_PRESENT_REPLACE:
+		return false, nil
+	case cartv1.IfPresent_IF_PRESENT_ADD:
+		return true, nil
+	default:
+		return false, cart.InvalidField("if_present")
+	}
+}
+
+func ifActive(a cartv1.IfActive, status cart.Status) (merges bool, err error) {
+	merges = a == cartv1.IfActive_IF_ACTIVE_MERGE
+	known := merges || a == cartv1.IfActive_IF_ACTIVE_REFUSE
+	if a != cartv1.IfActive_IF_ACTIVE_UNSPECIFIED && (!known || status != cart.Active) {
+		return false, cart.InvalidField("if_active")
+	}
+	return merges, nil
+}
+
+// attributesOf returns nil where there is no message. The command checks their limits.
+func attributesOf(m *cartv1.Attributes) *cart.Attributes {
+	if m == nil {
+		return nil
+	}
+	a := cart.NewAttributes(m.GetValues())
+	return &a
+}
+
+// changesOf converts changes. The command checks what this does not.
+func changesOf(list []*cartv1.ItemChange) ([]cart.ItemChange, error) {
+	changes := make([]cart.ItemChange, len(list))
+	var errs []error
+	for i, m := range list {
+		var err error
+		if changes[i], err = changeOf(m); err != nil && i < cart.MaxChanges {
+			errs = append(errs, cart.Within(fmt.Sprintf("changes[%d]", i), err))
+		}
+	}
+	return changes, cart.Invalid(errs...)
+}
+
+// changeOf converts a change. One without an operation stays empty, which the command refuses.
+func changeOf(m *cartv1.ItemChange) (ch cart.ItemChange, err error) {
+	switch {
+	case m.GetPut() != nil:
+		put := m.GetPut()
+		item, badPrice := itemOf(put)
+		add, badPresent := ifPresent(put.GetIfPresent())
+		ch = cart.ItemChange{Op: cart.OpPut, Item: item, Add: add, Attributes: attributesOf(put.GetAttributes())}
+		err = cart.Invalid(badPrice, badPresent)
+	case m.GetSet() != nil:
+		ch = cart.ItemChange{Op: cart.OpSet, Item: cart.Item{ProductID: m.GetSet().GetProductId(), Quantity: int64(m.GetSet().GetQuantity())}}
+	case m.GetChange() != nil:
+		ch = cart.ItemChange{Op: cart.OpChange, Item: cart.Item{ProductID: m.GetChange().GetProductId()}, By: int64(m.GetChange().GetBy())}
+	case m.GetRemove() != nil:
+		ch = cart.ItemChange{Op: cart.OpRemove, Item: cart.Item{ProductID: m.GetRemove().GetProductId()}}
+	case m.GetClear() != nil:
+		ch = cart.ItemChange{Op: cart.OpClear}
+	}
+	return ch, err
+}
+
 func response(c *cart.Cart, err error) (*cartv1.CartResponse, error) {
 	if err != nil {
 		return nil, err
@@ -83,6 +178,11 @@ func message(c *cart.Cart) *cartv1.Cart {
 		Items:       lines(c.Items),
 		TotalAmount: c.Total(),
 		Version:     c.Version,
+		Attributes:  c.Attributes.Map(),
+		Reference:   c.Reference,
+	}
+	if !c.LockedUntil.IsZero() {
+		m.LockedUntil = timestamp(c.LockedUntil)
 	}
 	if c.UserID != nil {
 		m.UserId = *c.UserID
@@ -111,6 +211,7 @@ func lines(items []cart.Item) []*cartv1.CartItem {
 		m.Name = item.Name
 		m.Price = prices.String()[start:]
 		m.Quantity = int32(item.Quantity) // databases keep 32 bits
+		m.Attributes = item.Attributes.Map()
 		pointers[i] = m
 	}
 	return pointers

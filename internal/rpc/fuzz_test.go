@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	cartv1 "github.com/sellio/sellio-cart/api/sellio/cart/v1"
+	"github.com/sellio/sellio-cart/internal/cart"
 	storetest "github.com/sellio/sellio-cart/internal/test/store"
 )
 
@@ -30,9 +31,9 @@ func FuzzMessage(f *testing.F) {
 			f.Add(uint8(i), raw)
 		}
 	}
-	_, conn := serve(f, storetest.Ruled{Cart: sample}, Options{})
+	_, conn := serve(f, storetest.Ruled{Cart: sample}, Options{MergePolicy: cart.MergeMax})
 	raw := grpc.ForceCodecV2(rawCodec{encoding.GetCodecV2(protocodec.Name)})
-	expected := []codes.Code{codes.OK, codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition, codes.ResourceExhausted}
+	expected := []codes.Code{codes.OK, codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition, codes.ResourceExhausted, codes.Aborted}
 	f.Fuzz(func(t *testing.T, index uint8, message []byte) {
 		m := methods.Get(int(index) % methods.Len())
 		name := fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name())
@@ -44,26 +45,33 @@ func FuzzMessage(f *testing.F) {
 }
 
 // filled returns a message with something in every field.
-func filled(d protoreflect.MessageDescriptor) proto.Message {
+func filled(d protoreflect.MessageDescriptor) *dynamicpb.Message {
 	m := dynamicpb.NewMessage(d)
 	for i := range d.Fields().Len() {
 		f := d.Fields().Get(i)
-		var v protoreflect.Value
-		switch f.Kind() {
-		case protoreflect.StringKind:
-			v = protoreflect.ValueOfString("1")
-		case protoreflect.Int32Kind:
-			v = protoreflect.ValueOfInt32(1)
-		case protoreflect.EnumKind:
-			v = protoreflect.ValueOfEnum(1)
-		default:
-			v = protoreflect.ValueOfInt64(1)
-		}
-		if f.IsList() {
+		switch v := something(f); {
+		case f.IsMap():
+			m.Mutable(f).Map().Set(protoreflect.ValueOfString("1").MapKey(), protoreflect.ValueOfString("1"))
+		case f.IsList():
 			m.Mutable(f).List().Append(v)
-		} else {
+		default:
 			m.Set(f, v)
 		}
 	}
 	return m
+}
+
+func something(f protoreflect.FieldDescriptor) protoreflect.Value {
+	switch f.Kind() {
+	case protoreflect.StringKind:
+		return protoreflect.ValueOfString("1")
+	case protoreflect.Int32Kind, protoreflect.Sint32Kind:
+		return protoreflect.ValueOfInt32(1)
+	case protoreflect.EnumKind:
+		return protoreflect.ValueOfEnum(1)
+	case protoreflect.MessageKind:
+		return protoreflect.ValueOfMessage(filled(f.Message()))
+	default:
+		return protoreflect.ValueOfInt64(1)
+	}
 }

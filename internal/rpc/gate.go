@@ -62,6 +62,19 @@ func (s *Server) enter(ctx context.Context) error {
 
 func (s *Server) leave() { s.underWay.Add(-1) }
 
+// maxUnderWay is the most bytes of all messages over maxRequestBytes that are under way.
+const maxUnderWay = 32 << 20
+
+// reserve counts a large message until its request ends.
+func (s *Server) reserve(ctx context.Context, size int64) error {
+	if s.large.Add(size) > maxUnderWay {
+		s.large.Add(-size)
+		return cart.ErrOverloaded
+	}
+	context.AfterFunc(ctx, func() { s.large.Add(-size) })
+	return nil
+}
+
 // register adds a service. Its unary requests are counted before their message arrives. Refused requests pass through
 // the interceptors like any other, so that these see them fail.
 func (s *Server) register(desc grpc.ServiceDesc, impl any) {
@@ -83,6 +96,9 @@ func (s *Server) admitting(handle grpc.MethodHandler) grpc.MethodHandler {
 				d.msg = in
 				if err := decode(&d); err != nil {
 					d.err = err
+				}
+				if d.err == nil && d.size > maxRequestBytes {
+					d.err = s.reserve(ctx, int64(d.size))
 				}
 			}
 			return nil

@@ -28,11 +28,12 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// Limits for clients. The largest valid request is a few kilobytes.
+// Limits for clients. The largest valid request is a few kilobytes, except those with many changes.
 const (
-	maxRequestBytes  = 64 << 10 // of one message, uncompressed
-	maxMetadataBytes = 16 << 10 // of one request, as HTTP/2 counts them
-	maxStreams       = 1000     // requests in flight on one connection
+	maxRequestBytes  = 64 << 10  // of one message, uncompressed
+	maxManyBytes     = 512 << 10 // of a message with many changes
+	maxMetadataBytes = 16 << 10  // of one request, as HTTP/2 counts them
+	maxStreams       = 1000      // requests in flight on one connection
 	minPingInterval  = 10 * time.Second
 )
 
@@ -48,6 +49,7 @@ type Options struct {
 	ClientTimeout  time.Duration // for a client's TLS and HTTP/2 handshakes
 	IdleTimeout    time.Duration // after which a connection without requests is closed
 	MaxRequests    int           // in flight; further ones are refused
+	MergePolicy    cart.MergePolicy
 
 	Auth *auth.Authenticator // nil: every caller is trusted
 	TLS  *tls.Config         // nil: connections are not encrypted
@@ -66,6 +68,7 @@ type Server struct {
 	unary    map[string]bool // full names of the unary methods
 	most     int64           // the largest number of requests in flight
 	underWay atomic.Int64
+	large    atomic.Int64 // bytes of messages over maxRequestBytes that are under way
 	unsent   unsent
 	stopping context.Context // ends when Shutdown begins
 	stop     context.CancelFunc
@@ -87,7 +90,7 @@ func New(carts cart.Service, o Options) *Server {
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name), &s.unsent}),
 		grpc.ChainUnaryInterceptor(s.intercept),
 		grpc.StreamInterceptor(s.interceptStream),
-		grpc.MaxRecvMsgSize(maxRequestBytes),
+		grpc.MaxRecvMsgSize(maxManyBytes),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.InTapHandle(s.tap),
@@ -106,7 +109,7 @@ func New(carts cart.Service, o Options) *Server {
 			Timeout:               20 * time.Second,
 		}),
 	)...)
-	s.register(cartv1.CartService_ServiceDesc, &service{carts: carts, unsent: &s.unsent})
+	s.register(cartv1.CartService_ServiceDesc, &service{carts: carts, unsent: &s.unsent, policy: o.MergePolicy})
 	s.register(healthv1.Health_ServiceDesc, s.health)
 	s.SetReady(true)
 	reflection.Register(s.grpc)

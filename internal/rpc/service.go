@@ -14,44 +14,96 @@ type service struct {
 
 	carts  cart.Service
 	unsent *unsent
+	policy cart.MergePolicy // of merges that name none
 }
 
 // UpsertCart implements [cartv1.CartServiceServer].
 func (s *service) UpsertCart(ctx context.Context, req *cartv1.UpsertCartRequest) (*cartv1.CartResponse, error) {
 	owner, err := ownerOf(ctx, req.GetUserId(), req.GetCookie())
-	return s.do(ctx, cart.Upsert{CompanyID: req.GetCompanyId(), Owner: owner}, err)
+	r := cart.Do(cart.Upsert{CompanyID: req.GetCompanyId(), Owner: owner})
+	return s.do(ctx, &r, req.GetIdempotencyKey(), err, matchTag(&r, req.GetIfMatch()))
 }
 
 // AddItem implements [cartv1.CartServiceServer].
 func (s *service) AddItem(ctx context.Context, req *cartv1.AddItemRequest) (*cartv1.CartResponse, error) {
 	owner, badOwner := ownerOf(ctx, req.GetUserId(), req.GetCookie())
 	item, badItem := itemOf(req)
-	return s.do(ctx, cart.AddItem{CompanyID: req.GetCompanyId(), Owner: owner, Item: item}, badOwner, badItem)
+	add, badPresent := ifPresent(req.GetIfPresent())
+	r := cart.Do(cart.AddItem{
+		CompanyID: req.GetCompanyId(), Owner: owner, Item: item, Add: add, Attributes: attributesOf(req.GetAttributes()),
+	})
+	return s.do(ctx, &r, req.GetIdempotencyKey(), badOwner, badItem, badPresent, matchTag(&r, req.GetIfMatch()))
 }
 
 // UpsertItem implements [cartv1.CartServiceServer].
 func (s *service) UpsertItem(ctx context.Context, req *cartv1.UpsertItemRequest) (*cartv1.CartResponse, error) {
-	item, err := itemOf(req)
-	return s.do(ctx, cart.PutItem{CartID: req.GetCartId(), Item: item}, err)
+	item, badItem := itemOf(req)
+	add, badPresent := ifPresent(req.GetIfPresent())
+	r := cart.Do(cart.PutItem{CartID: req.GetCartId(), Item: item, Add: add, Attributes: attributesOf(req.GetAttributes())})
+	return s.do(ctx, &r, req.GetIdempotencyKey(), badItem, badPresent, matchVersion(&r, req.GetExpectedVersion()))
 }
 
 // UpdateQty implements [cartv1.CartServiceServer].
 func (s *service) UpdateQty(ctx context.Context, req *cartv1.UpdateQtyRequest) (*cartv1.CartResponse, error) {
-	return s.do(ctx, cart.SetQuantity{
+	r := cart.Do(cart.SetQuantity{
 		CartID:    req.GetCartId(),
 		ProductID: req.GetProductId(),
 		Quantity:  int64(req.GetQuantity()),
 	})
+	return s.do(ctx, &r, req.GetIdempotencyKey(), matchVersion(&r, req.GetExpectedVersion()))
+}
+
+// ChangeQty implements [cartv1.CartServiceServer].
+func (s *service) ChangeQty(ctx context.Context, req *cartv1.ChangeQtyRequest) (*cartv1.CartResponse, error) {
+	r := cart.Do(cart.ChangeQuantity{CartID: req.GetCartId(), ProductID: req.GetProductId(), By: int64(req.GetBy())})
+	return s.do(ctx, &r, req.GetIdempotencyKey(), matchVersion(&r, req.GetExpectedVersion()))
 }
 
 // RemoveItem implements [cartv1.CartServiceServer].
 func (s *service) RemoveItem(ctx context.Context, req *cartv1.RemoveItemRequest) (*cartv1.CartResponse, error) {
-	return s.do(ctx, cart.RemoveItem{CartID: req.GetCartId(), ProductID: req.GetProductId()})
+	r := cart.Do(cart.RemoveItem{CartID: req.GetCartId(), ProductID: req.GetProductId()})
+	return s.do(ctx, &r, req.GetIdempotencyKey(), matchVersion(&r, req.GetExpectedVersion()))
+}
+
+// ChangeItems implements [cartv1.CartServiceServer].
+func (s *service) ChangeItems(ctx context.Context, req *cartv1.ChangeItemsRequest) (*cartv1.CartResponse, error) {
+	cmd := cart.ChangeItems{CartID: req.GetCartId(), Attributes: attributesOf(req.GetAttributes())}
+	var badOwner, badChanges, badVersion, badTag error
+	cmd.Changes, badChanges = changesOf(req.GetChanges())
+	r := cart.Request{}
+	if cmd.CartID != 0 {
+		badVersion = matchVersion(&r, req.GetExpectedVersion())
+		badTag = refused("if_match", req.GetIfMatch() != "")
+	} else {
+		cmd.CompanyID = req.GetCompanyId()
+		cmd.Owner, badOwner = ownerOf(ctx, req.GetUserId(), req.GetCookie())
+		badTag = matchTag(&r, req.GetIfMatch())
+		badVersion = refused("expected_version", req.GetExpectedVersion() != 0)
+	}
+	if r.Match != nil && cmd.CartID != 0 {
+		r.Match.Tags[0].ID = cmd.CartID
+	}
+	r.Command = cmd
+	return s.do(ctx, &r, req.GetIdempotencyKey(), badOwner, badChanges, badVersion, badTag)
 }
 
 // ChangeStatus implements [cartv1.CartServiceServer].
 func (s *service) ChangeStatus(ctx context.Context, req *cartv1.ChangeStatusRequest) (*cartv1.CartResponse, error) {
-	return s.do(ctx, cart.SetStatus{CartID: req.GetCartId(), Status: cartStatus(req.GetStatus())})
+	plain := cart.SetStatus{
+		CartID: req.GetCartId(), Status: cartStatus(req.GetStatus()), LockSeconds: int64(req.GetLockSeconds()), Reference: req.GetReference(),
+	}
+	merges, err := ifActive(req.GetIfActive(), plain.Status)
+	r := cart.Do(plain)
+	badVersion := matchVersion(&r, req.GetExpectedVersion())
+	if err = cart.Invalid(plain.Validate(), err); merges && err == nil {
+		r.Command, r.Joint = nil, cart.SetStatuses{
+			Carts: []cart.CartVersion{{ID: plain.CartID}}, Status: plain.Status, Merge: true, Alone: true,
+		}
+	}
+	if err != nil {
+		return nil, cart.Invalid(err, badVersion)
+	}
+	return s.do(ctx, &r, req.GetIdempotencyKey(), badVersion)
 }
 
 // GetCart implements [cartv1.CartServiceServer].
@@ -100,11 +152,18 @@ func (s *service) ListByIds(ctx context.Context, req *cartv1.ListByIdsRequest) (
 	return list(s.carts.GetMany(ctx, ids))
 }
 
-// do runs the command, unless it is invalid or found has an error.
-func (s *service) do(ctx context.Context, cmd cart.Command, found ...error) (*cartv1.CartResponse, error) {
-	if err := cart.Invalid(append(found, cmd.Validate())...); err != nil {
+// do runs the request, which is about one cart, unless it is invalid or found has an error.
+func (s *service) do(ctx context.Context, r *cart.Request, key string, found ...error) (*cartv1.CartResponse, error) {
+	r.Key = key
+	if err := cart.Invalid(append(found, r.Validate())...); err != nil {
 		return nil, err
 	}
-	done, err := s.carts.Do(ctx, cart.Do(cmd))
-	return response(done.Cart, err)
+	done, err := s.carts.Do(ctx, *r)
+	if err != nil {
+		return nil, err
+	}
+	if len(done.Carts) > 0 {
+		done.Cart = done.Carts[0]
+	}
+	return &cartv1.CartResponse{Cart: message(done.Cart), Replayed: done.Replayed}, nil
 }

@@ -77,7 +77,7 @@ func TestReadersCannotWrite(t *testing.T) {
 func TestPlans(t *testing.T) {
 	t.Parallel()
 	s := openTest(t)
-	wholeTable := regexp.MustCompile(`^SCAN (a|c|cart|cart_item)\b`)
+	wholeTable := regexp.MustCompile(`^SCAN (a|c|cart|cart_item|cart_request|u|due)\b`)
 	for _, stmt := range []struct {
 		name, sql  string
 		parameters int
@@ -87,8 +87,20 @@ func TestPlans(t *testing.T) {
 		{"updateCart", updateCartSQL, 5},
 		{"activateCart", activateCartSQL, 5},
 		{"deleteCart", deleteCartSQL, 2},
-		{"freeCookie", freeCookieSQL, 2},
-		{"updateLine", updateLineSQL, 5},
+		{"freeCookie", freeCookieSQL, 3},
+		{"updateLine", updateLineSQL, 6},
+		{"receipts", receiptsSQL, 1},
+		{"named", namedSQL, 1},
+		{"user's basket", basketSQL(ofUser), 4},
+		{"guest's basket", basketSQL(ofGuest), 4},
+		{"user's totals", totalsSQL(ofUser), 3},
+		{"guest's totals", totalsSQL(ofGuest), 3},
+		{"guestCarts", guestCartsSQL, 3},
+		{"overdue", overdueSQL, 3},
+		{"mates", matesSQL, 2},
+		{"amendCart", amendCartSQL, 11},
+		{"isAt", isAtSQL, 2},
+		{"forget", forgetSQL, 2},
 		{"deleteLine", deleteLineSQL, 2},
 	} {
 		steps := plan(t, s.read, stmt.sql, make([]any, stmt.parameters))

@@ -29,6 +29,7 @@ type Metrics struct {
 	queues   [commit.Queues]queue
 	retries  prometheus.Counter
 	store    storeMetrics
+	upkeep   *Upkeep
 }
 
 // New returns the metrics of a service of this version, all at their start.
@@ -41,7 +42,7 @@ func New(version string) *Metrics {
 		Help: "Always 1; the labels name the running version.",
 	}, []string{"version", "goversion"}).WithLabelValues(version, runtime.Version()).Set(1)
 
-	m := &Metrics{registry: r, store: newStoreMetrics(f)}
+	m := &Metrics{registry: r, store: newStoreMetrics(f), upkeep: newUpkeepMetrics(f)}
 	m.observeRequests(f)
 	m.observeQueues(f)
 	return m

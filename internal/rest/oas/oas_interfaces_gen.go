@@ -5,8 +5,24 @@ type AddItemRes interface {
 	addItemRes()
 }
 
+type ChangeActiveItemsRes interface {
+	changeActiveItemsRes()
+}
+
+type ChangeItemsRes interface {
+	changeItemsRes()
+}
+
+type ChangeQuantityRes interface {
+	changeQuantityRes()
+}
+
 type GetActiveCartRes interface {
 	getActiveCartRes()
+}
+
+type GetBasketRes interface {
+	getBasketRes()
 }
 
 type GetCartRes interface {
@@ -25,6 +41,10 @@ type ListCartsByUserRes interface {
 	listCartsByUserRes()
 }
 
+type MergeCartsRes interface {
+	mergeCartsRes()
+}
+
 type PutItemRes interface {
 	putItemRes()
 }
@@ -39,6 +59,10 @@ type SetQuantityRes interface {
 
 type SetStatusRes interface {
 	setStatusRes()
+}
+
+type SetStatusesRes interface {
+	setStatusesRes()
 }
 
 type UpsertCartRes interface {

@@ -11,35 +11,51 @@ import (
 )
 
 var (
-	rn3AllowedHeaders = map[string]string{
+	rn13AllowedHeaders = map[string]string{
+		"GET": "Authorization",
+	}
+	rn11AllowedHeaders = map[string]string{
 		"GET": "Authorization",
 	}
 	rn1AllowedHeaders = map[string]string{
 		"POST": "Authorization,Content-Type",
 	}
-	rn21AllowedHeaders = map[string]string{
+	rn3AllowedHeaders = map[string]string{
 		"POST": "Authorization,Content-Type",
+	}
+	rn27AllowedHeaders = map[string]string{
+		"POST": "Authorization,Content-Type",
+	}
+	rn4AllowedHeaders = map[string]string{
+		"GET": "Authorization",
 	}
 	rn5AllowedHeaders = map[string]string{
-		"GET": "Authorization",
-	}
-	rn15AllowedHeaders = map[string]string{
 		"POST": "Authorization,Content-Type",
 	}
-	rn17AllowedHeaders = map[string]string{
+	rn24AllowedHeaders = map[string]string{
+		"POST": "Authorization,Content-Type",
+	}
+	rn8AllowedHeaders = map[string]string{
 		"DELETE": "Authorization",
 	}
-	rn18AllowedHeaders = map[string]string{
+	rn9AllowedHeaders = map[string]string{
+		"POST": "Authorization,Content-Type",
+		"PUT":  "Authorization,Content-Type",
+	}
+	rn25AllowedHeaders = map[string]string{
 		"PUT": "Authorization,Content-Type",
 	}
-	rn20AllowedHeaders = map[string]string{
-		"PUT": "Authorization,Content-Type",
-	}
-	rn12AllowedHeaders = map[string]string{
+	rn19AllowedHeaders = map[string]string{
 		"POST": "Authorization,Content-Type",
 	}
-	rn14AllowedHeaders = map[string]string{
+	rn21AllowedHeaders = map[string]string{
 		"GET": "Authorization",
+	}
+	rn23AllowedHeaders = map[string]string{
+		"POST": "Authorization,Content-Type",
+	}
+	rn26AllowedHeaders = map[string]string{
+		"PUT": "Authorization,Content-Type",
 	}
 )
 
@@ -118,6 +134,31 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 					break
 				}
 				switch elem[0] {
+				case 'b': // Prefix: "basket"
+
+					if l := len("basket"); len(elem) >= l && elem[0:l] == "basket" {
+						elem = elem[l:]
+					} else {
+						break
+					}
+
+					if len(elem) == 0 {
+						// Leaf node.
+						switch r.Method {
+						case "GET":
+							s.handleGetBasketRequest([0]string{}, elemIsEscaped, w, r)
+						default:
+							s.notAllowed(w, r, notAllowedParams{
+								allowedMethods: "GET",
+								allowedHeaders: rn13AllowedHeaders,
+								acceptPost:     "",
+								acceptPatch:    "",
+							})
+						}
+
+						return
+					}
+
 				case 'c': // Prefix: "cart"
 
 					if l := len("cart"); len(elem) >= l && elem[0:l] == "cart" {
@@ -170,7 +211,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 									default:
 										s.notAllowed(w, r, notAllowedParams{
 											allowedMethods: "GET",
-											allowedHeaders: rn3AllowedHeaders,
+											allowedHeaders: rn11AllowedHeaders,
 											acceptPost:     "",
 											acceptPatch:    "",
 										})
@@ -207,6 +248,32 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 							}
 
 							elem = origElem
+						case 'c': // Prefix: "changes"
+							origElem := elem
+							if l := len("changes"); len(elem) >= l && elem[0:l] == "changes" {
+								elem = elem[l:]
+							} else {
+								break
+							}
+
+							if len(elem) == 0 {
+								// Leaf node.
+								switch r.Method {
+								case "POST":
+									s.handleChangeActiveItemsRequest([0]string{}, elemIsEscaped, w, r)
+								default:
+									s.notAllowed(w, r, notAllowedParams{
+										allowedMethods: "POST",
+										allowedHeaders: rn3AllowedHeaders,
+										acceptPost:     "application/json",
+										acceptPatch:    "",
+									})
+								}
+
+								return
+							}
+
+							elem = origElem
 						case 'u': // Prefix: "upsert"
 							origElem := elem
 							if l := len("upsert"); len(elem) >= l && elem[0:l] == "upsert" {
@@ -223,7 +290,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 								default:
 									s.notAllowed(w, r, notAllowedParams{
 										allowedMethods: "POST",
-										allowedHeaders: rn21AllowedHeaders,
+										allowedHeaders: rn27AllowedHeaders,
 										acceptPost:     "application/json",
 										acceptPatch:    "",
 									})
@@ -252,7 +319,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 							default:
 								s.notAllowed(w, r, notAllowedParams{
 									allowedMethods: "GET",
-									allowedHeaders: rn5AllowedHeaders,
+									allowedHeaders: rn4AllowedHeaders,
 									acceptPost:     "",
 									acceptPatch:    "",
 								})
@@ -273,6 +340,33 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 								break
 							}
 							switch elem[0] {
+							case 'c': // Prefix: "changes"
+
+								if l := len("changes"); len(elem) >= l && elem[0:l] == "changes" {
+									elem = elem[l:]
+								} else {
+									break
+								}
+
+								if len(elem) == 0 {
+									// Leaf node.
+									switch r.Method {
+									case "POST":
+										s.handleChangeItemsRequest([1]string{
+											args[0],
+										}, elemIsEscaped, w, r)
+									default:
+										s.notAllowed(w, r, notAllowedParams{
+											allowedMethods: "POST",
+											allowedHeaders: rn5AllowedHeaders,
+											acceptPost:     "application/json",
+											acceptPatch:    "",
+										})
+									}
+
+									return
+								}
+
 							case 'i': // Prefix: "item"
 
 								if l := len("item"); len(elem) >= l && elem[0:l] == "item" {
@@ -290,7 +384,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 									default:
 										s.notAllowed(w, r, notAllowedParams{
 											allowedMethods: "POST",
-											allowedHeaders: rn15AllowedHeaders,
+											allowedHeaders: rn24AllowedHeaders,
 											acceptPost:     "application/json",
 											acceptPatch:    "",
 										})
@@ -326,7 +420,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 										default:
 											s.notAllowed(w, r, notAllowedParams{
 												allowedMethods: "DELETE",
-												allowedHeaders: rn17AllowedHeaders,
+												allowedHeaders: rn8AllowedHeaders,
 												acceptPost:     "",
 												acceptPatch:    "",
 											})
@@ -346,6 +440,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 										if len(elem) == 0 {
 											// Leaf node.
 											switch r.Method {
+											case "POST":
+												s.handleChangeQuantityRequest([2]string{
+													args[0],
+													args[1],
+												}, elemIsEscaped, w, r)
 											case "PUT":
 												s.handleSetQuantityRequest([2]string{
 													args[0],
@@ -353,9 +452,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 												}, elemIsEscaped, w, r)
 											default:
 												s.notAllowed(w, r, notAllowedParams{
-													allowedMethods: "PUT",
-													allowedHeaders: rn18AllowedHeaders,
-													acceptPost:     "",
+													allowedMethods: "POST,PUT",
+													allowedHeaders: rn9AllowedHeaders,
+													acceptPost:     "application/json",
 													acceptPatch:    "",
 												})
 											}
@@ -385,7 +484,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 									default:
 										s.notAllowed(w, r, notAllowedParams{
 											allowedMethods: "PUT",
-											allowedHeaders: rn20AllowedHeaders,
+											allowedHeaders: rn25AllowedHeaders,
 											acceptPost:     "",
 											acceptPatch:    "",
 										})
@@ -398,9 +497,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 						}
 
-					case 's': // Prefix: "s/by-"
+					case 's': // Prefix: "s/"
 
-						if l := len("s/by-"); len(elem) >= l && elem[0:l] == "s/by-" {
+						if l := len("s/"); len(elem) >= l && elem[0:l] == "s/" {
 							elem = elem[l:]
 						} else {
 							break
@@ -410,9 +509,73 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 							break
 						}
 						switch elem[0] {
-						case 'i': // Prefix: "ids"
+						case 'b': // Prefix: "by-"
 
-							if l := len("ids"); len(elem) >= l && elem[0:l] == "ids" {
+							if l := len("by-"); len(elem) >= l && elem[0:l] == "by-" {
+								elem = elem[l:]
+							} else {
+								break
+							}
+
+							if len(elem) == 0 {
+								break
+							}
+							switch elem[0] {
+							case 'i': // Prefix: "ids"
+
+								if l := len("ids"); len(elem) >= l && elem[0:l] == "ids" {
+									elem = elem[l:]
+								} else {
+									break
+								}
+
+								if len(elem) == 0 {
+									// Leaf node.
+									switch r.Method {
+									case "POST":
+										s.handleListCartsByIDsRequest([0]string{}, elemIsEscaped, w, r)
+									default:
+										s.notAllowed(w, r, notAllowedParams{
+											allowedMethods: "POST",
+											allowedHeaders: rn19AllowedHeaders,
+											acceptPost:     "application/json",
+											acceptPatch:    "",
+										})
+									}
+
+									return
+								}
+
+							case 'u': // Prefix: "user"
+
+								if l := len("user"); len(elem) >= l && elem[0:l] == "user" {
+									elem = elem[l:]
+								} else {
+									break
+								}
+
+								if len(elem) == 0 {
+									// Leaf node.
+									switch r.Method {
+									case "GET":
+										s.handleListCartsByUserRequest([0]string{}, elemIsEscaped, w, r)
+									default:
+										s.notAllowed(w, r, notAllowedParams{
+											allowedMethods: "GET",
+											allowedHeaders: rn21AllowedHeaders,
+											acceptPost:     "",
+											acceptPatch:    "",
+										})
+									}
+
+									return
+								}
+
+							}
+
+						case 'm': // Prefix: "merge"
+
+							if l := len("merge"); len(elem) >= l && elem[0:l] == "merge" {
 								elem = elem[l:]
 							} else {
 								break
@@ -422,11 +585,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 								// Leaf node.
 								switch r.Method {
 								case "POST":
-									s.handleListCartsByIDsRequest([0]string{}, elemIsEscaped, w, r)
+									s.handleMergeCartsRequest([0]string{}, elemIsEscaped, w, r)
 								default:
 									s.notAllowed(w, r, notAllowedParams{
 										allowedMethods: "POST",
-										allowedHeaders: rn12AllowedHeaders,
+										allowedHeaders: rn23AllowedHeaders,
 										acceptPost:     "application/json",
 										acceptPatch:    "",
 									})
@@ -435,9 +598,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 								return
 							}
 
-						case 'u': // Prefix: "user"
+						case 's': // Prefix: "status"
 
-							if l := len("user"); len(elem) >= l && elem[0:l] == "user" {
+							if l := len("status"); len(elem) >= l && elem[0:l] == "status" {
 								elem = elem[l:]
 							} else {
 								break
@@ -446,12 +609,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 							if len(elem) == 0 {
 								// Leaf node.
 								switch r.Method {
-								case "GET":
-									s.handleListCartsByUserRequest([0]string{}, elemIsEscaped, w, r)
+								case "PUT":
+									s.handleSetStatusesRequest([0]string{}, elemIsEscaped, w, r)
 								default:
 									s.notAllowed(w, r, notAllowedParams{
-										allowedMethods: "GET",
-										allowedHeaders: rn14AllowedHeaders,
+										allowedMethods: "PUT",
+										allowedHeaders: rn26AllowedHeaders,
 										acceptPost:     "",
 										acceptPatch:    "",
 									})
@@ -665,6 +828,31 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 					break
 				}
 				switch elem[0] {
+				case 'b': // Prefix: "basket"
+
+					if l := len("basket"); len(elem) >= l && elem[0:l] == "basket" {
+						elem = elem[l:]
+					} else {
+						break
+					}
+
+					if len(elem) == 0 {
+						// Leaf node.
+						switch method {
+						case "GET":
+							r.name = GetBasketOperation
+							r.summary = "An owner's carts at all companies"
+							r.operationID = "getBasket"
+							r.operationGroup = ""
+							r.pathPattern = "/api/v1/basket"
+							r.args = args
+							r.count = 0
+							return r, true
+						default:
+							return
+						}
+					}
+
 				case 'c': // Prefix: "cart"
 
 					if l := len("cart"); len(elem) >= l && elem[0:l] == "cart" {
@@ -754,6 +942,32 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 							}
 
 							elem = origElem
+						case 'c': // Prefix: "changes"
+							origElem := elem
+							if l := len("changes"); len(elem) >= l && elem[0:l] == "changes" {
+								elem = elem[l:]
+							} else {
+								break
+							}
+
+							if len(elem) == 0 {
+								// Leaf node.
+								switch method {
+								case "POST":
+									r.name = ChangeActiveItemsOperation
+									r.summary = "Make many changes of the owner's active cart at once"
+									r.operationID = "changeActiveItems"
+									r.operationGroup = ""
+									r.pathPattern = "/api/v1/cart/changes"
+									r.args = args
+									r.count = 0
+									return r, true
+								default:
+									return
+								}
+							}
+
+							elem = origElem
 						case 'u': // Prefix: "upsert"
 							origElem := elem
 							if l := len("upsert"); len(elem) >= l && elem[0:l] == "upsert" {
@@ -818,6 +1032,31 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 								break
 							}
 							switch elem[0] {
+							case 'c': // Prefix: "changes"
+
+								if l := len("changes"); len(elem) >= l && elem[0:l] == "changes" {
+									elem = elem[l:]
+								} else {
+									break
+								}
+
+								if len(elem) == 0 {
+									// Leaf node.
+									switch method {
+									case "POST":
+										r.name = ChangeItemsOperation
+										r.summary = "Make many changes of a cart at once"
+										r.operationID = "changeItems"
+										r.operationGroup = ""
+										r.pathPattern = "/api/v1/cart/{cart_id}/changes"
+										r.args = args
+										r.count = 1
+										return r, true
+									default:
+										return
+									}
+								}
+
 							case 'i': // Prefix: "item"
 
 								if l := len("item"); len(elem) >= l && elem[0:l] == "item" {
@@ -886,6 +1125,15 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 										if len(elem) == 0 {
 											// Leaf node.
 											switch method {
+											case "POST":
+												r.name = ChangeQuantityOperation
+												r.summary = "Add to the quantity of a line"
+												r.operationID = "changeQuantity"
+												r.operationGroup = ""
+												r.pathPattern = "/api/v1/cart/{cart_id}/item/{product_id}/quantity"
+												r.args = args
+												r.count = 2
+												return r, true
 											case "PUT":
 												r.name = SetQuantityOperation
 												r.summary = "Change the quantity of a line"
@@ -933,9 +1181,9 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 
 						}
 
-					case 's': // Prefix: "s/by-"
+					case 's': // Prefix: "s/"
 
-						if l := len("s/by-"); len(elem) >= l && elem[0:l] == "s/by-" {
+						if l := len("s/"); len(elem) >= l && elem[0:l] == "s/" {
 							elem = elem[l:]
 						} else {
 							break
@@ -945,9 +1193,73 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 							break
 						}
 						switch elem[0] {
-						case 'i': // Prefix: "ids"
+						case 'b': // Prefix: "by-"
 
-							if l := len("ids"); len(elem) >= l && elem[0:l] == "ids" {
+							if l := len("by-"); len(elem) >= l && elem[0:l] == "by-" {
+								elem = elem[l:]
+							} else {
+								break
+							}
+
+							if len(elem) == 0 {
+								break
+							}
+							switch elem[0] {
+							case 'i': // Prefix: "ids"
+
+								if l := len("ids"); len(elem) >= l && elem[0:l] == "ids" {
+									elem = elem[l:]
+								} else {
+									break
+								}
+
+								if len(elem) == 0 {
+									// Leaf node.
+									switch method {
+									case "POST":
+										r.name = ListCartsByIDsOperation
+										r.summary = "Carts by their ids"
+										r.operationID = "listCartsByIDs"
+										r.operationGroup = ""
+										r.pathPattern = "/api/v1/carts/by-ids"
+										r.args = args
+										r.count = 0
+										return r, true
+									default:
+										return
+									}
+								}
+
+							case 'u': // Prefix: "user"
+
+								if l := len("user"); len(elem) >= l && elem[0:l] == "user" {
+									elem = elem[l:]
+								} else {
+									break
+								}
+
+								if len(elem) == 0 {
+									// Leaf node.
+									switch method {
+									case "GET":
+										r.name = ListCartsByUserOperation
+										r.summary = "A user's carts, newest first"
+										r.operationID = "listCartsByUser"
+										r.operationGroup = ""
+										r.pathPattern = "/api/v1/carts/by-user"
+										r.args = args
+										r.count = 0
+										return r, true
+									default:
+										return
+									}
+								}
+
+							}
+
+						case 'm': // Prefix: "merge"
+
+							if l := len("merge"); len(elem) >= l && elem[0:l] == "merge" {
 								elem = elem[l:]
 							} else {
 								break
@@ -957,11 +1269,11 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 								// Leaf node.
 								switch method {
 								case "POST":
-									r.name = ListCartsByIDsOperation
-									r.summary = "Carts by their ids"
-									r.operationID = "listCartsByIDs"
+									r.name = MergeCartsOperation
+									r.summary = "Make a guest's carts those of a user, at login"
+									r.operationID = "mergeCarts"
 									r.operationGroup = ""
-									r.pathPattern = "/api/v1/carts/by-ids"
+									r.pathPattern = "/api/v1/carts/merge"
 									r.args = args
 									r.count = 0
 									return r, true
@@ -970,9 +1282,9 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 								}
 							}
 
-						case 'u': // Prefix: "user"
+						case 's': // Prefix: "status"
 
-							if l := len("user"); len(elem) >= l && elem[0:l] == "user" {
+							if l := len("status"); len(elem) >= l && elem[0:l] == "status" {
 								elem = elem[l:]
 							} else {
 								break
@@ -981,12 +1293,12 @@ func (s *Server) FindPath(method string, u *url.URL) (r Route, _ bool) {
 							if len(elem) == 0 {
 								// Leaf node.
 								switch method {
-								case "GET":
-									r.name = ListCartsByUserOperation
-									r.summary = "A user's carts, newest first"
-									r.operationID = "listCartsByUser"
+								case "PUT":
+									r.name = SetStatusesOperation
+									r.summary = "Move several carts of one owner on, all of them or none"
+									r.operationID = "setStatuses"
 									r.operationGroup = ""
-									r.pathPattern = "/api/v1/carts/by-user"
+									r.pathPattern = "/api/v1/carts/status"
 									r.args = args
 									r.count = 0
 									return r, true

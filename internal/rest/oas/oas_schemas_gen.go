@@ -7,6 +7,69 @@ import (
 	"time"
 )
 
+// Merged schema.
+// Ref: #/components/schemas/ActiveChangesRequest
+type ActiveChangesRequest struct {
+	CompanyID int64 `json:"company_id"`
+	// The signed-in user.
+	UserID OptNilInt64 `json:"user_id"`
+	// The cookie of a guest: printable ASCII without spaces, quotes, commas, semicolons and backslashes.
+	Cookie OptNilString `json:"cookie"`
+	// At least one, unless there are attributes.
+	Changes    []ItemChange  `json:"changes"`
+	Attributes OptAttributes `json:"attributes"`
+}
+
+// GetCompanyID returns the value of CompanyID.
+func (s *ActiveChangesRequest) GetCompanyID() int64 {
+	return s.CompanyID
+}
+
+// GetUserID returns the value of UserID.
+func (s *ActiveChangesRequest) GetUserID() OptNilInt64 {
+	return s.UserID
+}
+
+// GetCookie returns the value of Cookie.
+func (s *ActiveChangesRequest) GetCookie() OptNilString {
+	return s.Cookie
+}
+
+// GetChanges returns the value of Changes.
+func (s *ActiveChangesRequest) GetChanges() []ItemChange {
+	return s.Changes
+}
+
+// GetAttributes returns the value of Attributes.
+func (s *ActiveChangesRequest) GetAttributes() OptAttributes {
+	return s.Attributes
+}
+
+// SetCompanyID sets the value of CompanyID.
+func (s *ActiveChangesRequest) SetCompanyID(val int64) {
+	s.CompanyID = val
+}
+
+// SetUserID sets the value of UserID.
+func (s *ActiveChangesRequest) SetUserID(val OptNilInt64) {
+	s.UserID = val
+}
+
+// SetCookie sets the value of Cookie.
+func (s *ActiveChangesRequest) SetCookie(val OptNilString) {
+	s.Cookie = val
+}
+
+// SetChanges sets the value of Changes.
+func (s *ActiveChangesRequest) SetChanges(val []ItemChange) {
+	s.Changes = val
+}
+
+// SetAttributes sets the value of Attributes.
+func (s *ActiveChangesRequest) SetAttributes(val OptAttributes) {
+	s.Attributes = val
+}
+
 type AddItemBadRequest Problem
 
 func (*AddItemBadRequest) addItemRes() {}
@@ -23,6 +86,10 @@ type AddItemInternalServerError Problem
 
 func (*AddItemInternalServerError) addItemRes() {}
 
+type AddItemPreconditionFailed Problem
+
+func (*AddItemPreconditionFailed) addItemRes() {}
+
 // Merged schema.
 // Ref: #/components/schemas/AddItemRequest
 type AddItemRequest struct {
@@ -37,6 +104,10 @@ type AddItemRequest struct {
 	// Of one piece, "0" to "99999999.99".
 	Price    string `json:"price"`
 	Quantity int64  `json:"quantity"`
+	// What becomes of a line of the same product: the new quantity replaces the old one, or is added to
+	// it. `add` needs the header `Idempotency-Key`, or `If-Match` with a tag. Absent: `replace`.
+	IfPresent  OptString     `json:"if_present"`
+	Attributes OptAttributes `json:"attributes"`
 }
 
 // GetCompanyID returns the value of CompanyID.
@@ -74,6 +145,16 @@ func (s *AddItemRequest) GetQuantity() int64 {
 	return s.Quantity
 }
 
+// GetIfPresent returns the value of IfPresent.
+func (s *AddItemRequest) GetIfPresent() OptString {
+	return s.IfPresent
+}
+
+// GetAttributes returns the value of Attributes.
+func (s *AddItemRequest) GetAttributes() OptAttributes {
+	return s.Attributes
+}
+
 // SetCompanyID sets the value of CompanyID.
 func (s *AddItemRequest) SetCompanyID(val int64) {
 	s.CompanyID = val
@@ -109,6 +190,16 @@ func (s *AddItemRequest) SetQuantity(val int64) {
 	s.Quantity = val
 }
 
+// SetIfPresent sets the value of IfPresent.
+func (s *AddItemRequest) SetIfPresent(val OptString) {
+	s.IfPresent = val
+}
+
+// SetAttributes sets the value of Attributes.
+func (s *AddItemRequest) SetAttributes(val OptAttributes) {
+	s.Attributes = val
+}
+
 type AddItemRequestEntityTooLarge Problem
 
 func (*AddItemRequestEntityTooLarge) addItemRes() {}
@@ -132,6 +223,112 @@ func (*AddItemUnprocessableEntity) addItemRes() {}
 type AddItemUnsupportedMediaType Problem
 
 func (*AddItemUnsupportedMediaType) addItemRes() {}
+
+// Notes of the storefront, such as a gift text or a coupon code, which the service keeps and does not
+// read. At most 10 names of 1 to 40 characters (a-z, 0-9, `_`, `.`, `-`) with values of up to 1,024
+// bytes without NUL; 1 KiB in all for a line, 2 KiB for the cart itself, and 64 KiB for a cart with
+// its lines. A request without the field keeps what there is, and `{}` clears it.
+// Ref: #/components/schemas/Attributes
+type Attributes map[string]string
+
+func (s *Attributes) init() Attributes {
+	m := *s
+	if m == nil {
+		m = map[string]string{}
+		*s = m
+	}
+	return m
+}
+
+// Ref: #/components/schemas/Basket
+type Basket struct {
+	// The signed-in user, or null.
+	UserID NilInt64 `json:"user_id"`
+	// The guest's cookie, or null.
+	Cookie NilString `json:"cookie"`
+	Carts  []Cart    `json:"carts"`
+	// The number of carts, on other pages too; null where there are more than 1,000.
+	CartsCount NilInt64 `json:"carts_count"`
+	// The number of lines in all these carts.
+	ItemsCount NilInt64 `json:"items_count"`
+	// The exact sum of these carts.
+	TotalAmount NilString `json:"total_amount"`
+	// There are further carts, with smaller ids.
+	More bool `json:"more"`
+}
+
+// GetUserID returns the value of UserID.
+func (s *Basket) GetUserID() NilInt64 {
+	return s.UserID
+}
+
+// GetCookie returns the value of Cookie.
+func (s *Basket) GetCookie() NilString {
+	return s.Cookie
+}
+
+// GetCarts returns the value of Carts.
+func (s *Basket) GetCarts() []Cart {
+	return s.Carts
+}
+
+// GetCartsCount returns the value of CartsCount.
+func (s *Basket) GetCartsCount() NilInt64 {
+	return s.CartsCount
+}
+
+// GetItemsCount returns the value of ItemsCount.
+func (s *Basket) GetItemsCount() NilInt64 {
+	return s.ItemsCount
+}
+
+// GetTotalAmount returns the value of TotalAmount.
+func (s *Basket) GetTotalAmount() NilString {
+	return s.TotalAmount
+}
+
+// GetMore returns the value of More.
+func (s *Basket) GetMore() bool {
+	return s.More
+}
+
+// SetUserID sets the value of UserID.
+func (s *Basket) SetUserID(val NilInt64) {
+	s.UserID = val
+}
+
+// SetCookie sets the value of Cookie.
+func (s *Basket) SetCookie(val NilString) {
+	s.Cookie = val
+}
+
+// SetCarts sets the value of Carts.
+func (s *Basket) SetCarts(val []Cart) {
+	s.Carts = val
+}
+
+// SetCartsCount sets the value of CartsCount.
+func (s *Basket) SetCartsCount(val NilInt64) {
+	s.CartsCount = val
+}
+
+// SetItemsCount sets the value of ItemsCount.
+func (s *Basket) SetItemsCount(val NilInt64) {
+	s.ItemsCount = val
+}
+
+// SetTotalAmount sets the value of TotalAmount.
+func (s *Basket) SetTotalAmount(val NilString) {
+	s.TotalAmount = val
+}
+
+// SetMore sets the value of More.
+func (s *Basket) SetMore(val bool) {
+	s.More = val
+}
+
+func (*Basket) getBasketRes()   {}
+func (*Basket) setStatusesRes() {}
 
 type Bearer struct {
 	Request *http.Request
@@ -158,6 +355,22 @@ func (s *Bearer) SetRoles(val []string) {
 	s.Roles = val
 }
 
+// Ref: #/components/schemas/ByRequest
+type ByRequest struct {
+	// What to add; not 0.
+	By int64 `json:"by"`
+}
+
+// GetBy returns the value of By.
+func (s *ByRequest) GetBy() int64 {
+	return s.By
+}
+
+// SetBy sets the value of By.
+func (s *ByRequest) SetBy(val int64) {
+	s.By = val
+}
+
 // Ref: #/components/schemas/Cart
 type Cart struct {
 	ID        int64 `json:"id"`
@@ -179,7 +392,12 @@ type Cart struct {
 	// The number of lines.
 	ItemsCount int64 `json:"items_count"`
 	// The exact sum of price × quantity.
-	TotalAmount string `json:"total_amount"`
+	TotalAmount string        `json:"total_amount"`
+	Attributes  OptAttributes `json:"attributes"`
+	// When the lock of a LOCKED cart ends by itself. Absent, never.
+	LockedUntil OptDateTime `json:"locked_until"`
+	// Names the payment for which the cart was locked or ordered. Absent where none was named.
+	Reference OptString `json:"reference"`
 }
 
 // GetID returns the value of ID.
@@ -237,6 +455,21 @@ func (s *Cart) GetTotalAmount() string {
 	return s.TotalAmount
 }
 
+// GetAttributes returns the value of Attributes.
+func (s *Cart) GetAttributes() OptAttributes {
+	return s.Attributes
+}
+
+// GetLockedUntil returns the value of LockedUntil.
+func (s *Cart) GetLockedUntil() OptDateTime {
+	return s.LockedUntil
+}
+
+// GetReference returns the value of Reference.
+func (s *Cart) GetReference() OptString {
+	return s.Reference
+}
+
 // SetID sets the value of ID.
 func (s *Cart) SetID(val int64) {
 	s.ID = val
@@ -292,19 +525,250 @@ func (s *Cart) SetTotalAmount(val string) {
 	s.TotalAmount = val
 }
 
-func (*Cart) addItemRes()       {}
-func (*Cart) getActiveCartRes() {}
-func (*Cart) getCartRes()       {}
-func (*Cart) putItemRes()       {}
-func (*Cart) removeItemRes()    {}
-func (*Cart) setQuantityRes()   {}
-func (*Cart) setStatusRes()     {}
-func (*Cart) upsertCartRes()    {}
+// SetAttributes sets the value of Attributes.
+func (s *Cart) SetAttributes(val OptAttributes) {
+	s.Attributes = val
+}
+
+// SetLockedUntil sets the value of LockedUntil.
+func (s *Cart) SetLockedUntil(val OptDateTime) {
+	s.LockedUntil = val
+}
+
+// SetReference sets the value of Reference.
+func (s *Cart) SetReference(val OptString) {
+	s.Reference = val
+}
+
+func (*Cart) addItemRes()           {}
+func (*Cart) changeActiveItemsRes() {}
+func (*Cart) changeItemsRes()       {}
+func (*Cart) changeQuantityRes()    {}
+func (*Cart) getActiveCartRes()     {}
+func (*Cart) getCartRes()           {}
+func (*Cart) putItemRes()           {}
+func (*Cart) removeItemRes()        {}
+func (*Cart) setQuantityRes()       {}
+func (*Cart) setStatusRes()         {}
+func (*Cart) upsertCartRes()        {}
 
 type CartList []Cart
 
 func (*CartList) listCartsByIDsRes()  {}
 func (*CartList) listCartsByUserRes() {}
+
+// Ref: #/components/schemas/CartProblem
+type CartProblem struct {
+	ID int64 `json:"id"`
+	// The HTTP status that a request about this cart alone would have.
+	Status int32 `json:"status"`
+	// Of the cart. Absent where there is no such cart.
+	Version OptInt64 `json:"version"`
+	Detail  string   `json:"detail"`
+}
+
+// GetID returns the value of ID.
+func (s *CartProblem) GetID() int64 {
+	return s.ID
+}
+
+// GetStatus returns the value of Status.
+func (s *CartProblem) GetStatus() int32 {
+	return s.Status
+}
+
+// GetVersion returns the value of Version.
+func (s *CartProblem) GetVersion() OptInt64 {
+	return s.Version
+}
+
+// GetDetail returns the value of Detail.
+func (s *CartProblem) GetDetail() string {
+	return s.Detail
+}
+
+// SetID sets the value of ID.
+func (s *CartProblem) SetID(val int64) {
+	s.ID = val
+}
+
+// SetStatus sets the value of Status.
+func (s *CartProblem) SetStatus(val int32) {
+	s.Status = val
+}
+
+// SetVersion sets the value of Version.
+func (s *CartProblem) SetVersion(val OptInt64) {
+	s.Version = val
+}
+
+// SetDetail sets the value of Detail.
+func (s *CartProblem) SetDetail(val string) {
+	s.Detail = val
+}
+
+type ChangeActiveItemsBadRequest Problem
+
+func (*ChangeActiveItemsBadRequest) changeActiveItemsRes() {}
+
+type ChangeActiveItemsConflict Problem
+
+func (*ChangeActiveItemsConflict) changeActiveItemsRes() {}
+
+type ChangeActiveItemsForbidden Problem
+
+func (*ChangeActiveItemsForbidden) changeActiveItemsRes() {}
+
+type ChangeActiveItemsInternalServerError Problem
+
+func (*ChangeActiveItemsInternalServerError) changeActiveItemsRes() {}
+
+type ChangeActiveItemsNotFound Problem
+
+func (*ChangeActiveItemsNotFound) changeActiveItemsRes() {}
+
+type ChangeActiveItemsPreconditionFailed Problem
+
+func (*ChangeActiveItemsPreconditionFailed) changeActiveItemsRes() {}
+
+type ChangeActiveItemsRequestEntityTooLarge Problem
+
+func (*ChangeActiveItemsRequestEntityTooLarge) changeActiveItemsRes() {}
+
+type ChangeActiveItemsServiceUnavailable Problem
+
+func (*ChangeActiveItemsServiceUnavailable) changeActiveItemsRes() {}
+
+type ChangeActiveItemsTooManyRequests Problem
+
+func (*ChangeActiveItemsTooManyRequests) changeActiveItemsRes() {}
+
+type ChangeActiveItemsUnauthorized Problem
+
+func (*ChangeActiveItemsUnauthorized) changeActiveItemsRes() {}
+
+type ChangeActiveItemsUnprocessableEntity Problem
+
+func (*ChangeActiveItemsUnprocessableEntity) changeActiveItemsRes() {}
+
+type ChangeActiveItemsUnsupportedMediaType Problem
+
+func (*ChangeActiveItemsUnsupportedMediaType) changeActiveItemsRes() {}
+
+type ChangeItemsBadRequest Problem
+
+func (*ChangeItemsBadRequest) changeItemsRes() {}
+
+type ChangeItemsConflict Problem
+
+func (*ChangeItemsConflict) changeItemsRes() {}
+
+type ChangeItemsInternalServerError Problem
+
+func (*ChangeItemsInternalServerError) changeItemsRes() {}
+
+type ChangeItemsNotFound Problem
+
+func (*ChangeItemsNotFound) changeItemsRes() {}
+
+type ChangeItemsPreconditionFailed Problem
+
+func (*ChangeItemsPreconditionFailed) changeItemsRes() {}
+
+type ChangeItemsRequestEntityTooLarge Problem
+
+func (*ChangeItemsRequestEntityTooLarge) changeItemsRes() {}
+
+type ChangeItemsServiceUnavailable Problem
+
+func (*ChangeItemsServiceUnavailable) changeItemsRes() {}
+
+type ChangeItemsTooManyRequests Problem
+
+func (*ChangeItemsTooManyRequests) changeItemsRes() {}
+
+type ChangeItemsUnauthorized Problem
+
+func (*ChangeItemsUnauthorized) changeItemsRes() {}
+
+type ChangeItemsUnprocessableEntity Problem
+
+func (*ChangeItemsUnprocessableEntity) changeItemsRes() {}
+
+type ChangeItemsUnsupportedMediaType Problem
+
+func (*ChangeItemsUnsupportedMediaType) changeItemsRes() {}
+
+type ChangeQuantityBadRequest Problem
+
+func (*ChangeQuantityBadRequest) changeQuantityRes() {}
+
+type ChangeQuantityConflict Problem
+
+func (*ChangeQuantityConflict) changeQuantityRes() {}
+
+type ChangeQuantityInternalServerError Problem
+
+func (*ChangeQuantityInternalServerError) changeQuantityRes() {}
+
+type ChangeQuantityNotFound Problem
+
+func (*ChangeQuantityNotFound) changeQuantityRes() {}
+
+type ChangeQuantityPreconditionFailed Problem
+
+func (*ChangeQuantityPreconditionFailed) changeQuantityRes() {}
+
+type ChangeQuantityRequestEntityTooLarge Problem
+
+func (*ChangeQuantityRequestEntityTooLarge) changeQuantityRes() {}
+
+type ChangeQuantityServiceUnavailable Problem
+
+func (*ChangeQuantityServiceUnavailable) changeQuantityRes() {}
+
+type ChangeQuantityTooManyRequests Problem
+
+func (*ChangeQuantityTooManyRequests) changeQuantityRes() {}
+
+type ChangeQuantityUnauthorized Problem
+
+func (*ChangeQuantityUnauthorized) changeQuantityRes() {}
+
+type ChangeQuantityUnprocessableEntity Problem
+
+func (*ChangeQuantityUnprocessableEntity) changeQuantityRes() {}
+
+type ChangeQuantityUnsupportedMediaType Problem
+
+func (*ChangeQuantityUnsupportedMediaType) changeQuantityRes() {}
+
+// Ref: #/components/schemas/ChangesRequest
+type ChangesRequest struct {
+	// At least one, unless there are attributes.
+	Changes    []ItemChange  `json:"changes"`
+	Attributes OptAttributes `json:"attributes"`
+}
+
+// GetChanges returns the value of Changes.
+func (s *ChangesRequest) GetChanges() []ItemChange {
+	return s.Changes
+}
+
+// GetAttributes returns the value of Attributes.
+func (s *ChangesRequest) GetAttributes() OptAttributes {
+	return s.Attributes
+}
+
+// SetChanges sets the value of Changes.
+func (s *ChangesRequest) SetChanges(val []ItemChange) {
+	s.Changes = val
+}
+
+// SetAttributes sets the value of Attributes.
+func (s *ChangesRequest) SetAttributes(val OptAttributes) {
+	s.Attributes = val
+}
 
 // Ref: #/components/schemas/FieldProblem
 type FieldProblem struct {
@@ -334,6 +798,10 @@ func (s *FieldProblem) SetDetail(val string) {
 	s.Detail = val
 }
 
+type GetActiveCartBadRequest Problem
+
+func (*GetActiveCartBadRequest) getActiveCartRes() {}
+
 type GetActiveCartForbidden Problem
 
 func (*GetActiveCartForbidden) getActiveCartRes() {}
@@ -357,6 +825,30 @@ func (*GetActiveCartUnauthorized) getActiveCartRes() {}
 type GetActiveCartUnprocessableEntity Problem
 
 func (*GetActiveCartUnprocessableEntity) getActiveCartRes() {}
+
+type GetBasketForbidden Problem
+
+func (*GetBasketForbidden) getBasketRes() {}
+
+type GetBasketInternalServerError Problem
+
+func (*GetBasketInternalServerError) getBasketRes() {}
+
+type GetBasketServiceUnavailable Problem
+
+func (*GetBasketServiceUnavailable) getBasketRes() {}
+
+type GetBasketUnauthorized Problem
+
+func (*GetBasketUnauthorized) getBasketRes() {}
+
+type GetBasketUnprocessableEntity Problem
+
+func (*GetBasketUnprocessableEntity) getBasketRes() {}
+
+type GetCartBadRequest Problem
+
+func (*GetCartBadRequest) getCartRes() {}
 
 type GetCartInternalServerError Problem
 
@@ -416,8 +908,9 @@ type Item struct {
 	ProductID int64  `json:"product_id"`
 	Name      string `json:"name"`
 	// Of one piece.
-	Price    string `json:"price"`
-	Quantity int64  `json:"quantity"`
+	Price      string        `json:"price"`
+	Quantity   int64         `json:"quantity"`
+	Attributes OptAttributes `json:"attributes"`
 }
 
 // GetProductID returns the value of ProductID.
@@ -440,6 +933,11 @@ func (s *Item) GetQuantity() int64 {
 	return s.Quantity
 }
 
+// GetAttributes returns the value of Attributes.
+func (s *Item) GetAttributes() OptAttributes {
+	return s.Attributes
+}
+
 // SetProductID sets the value of ProductID.
 func (s *Item) SetProductID(val int64) {
 	s.ProductID = val
@@ -460,6 +958,106 @@ func (s *Item) SetQuantity(val int64) {
 	s.Quantity = val
 }
 
+// SetAttributes sets the value of Attributes.
+func (s *Item) SetAttributes(val OptAttributes) {
+	s.Attributes = val
+}
+
+// `put` takes product_id, name, price, quantity and may take if_present and attributes; `set` takes
+// product_id and quantity, and removes the line if that is 0 or less; `change` takes product_id and
+// by; `remove` takes product_id; `clear` takes nothing and removes all lines.
+// Ref: #/components/schemas/ItemChange
+type ItemChange struct {
+	Op         string        `json:"op"`
+	ProductID  OptInt64      `json:"product_id"`
+	Name       OptString     `json:"name"`
+	Price      OptString     `json:"price"`
+	Quantity   OptInt64      `json:"quantity"`
+	By         OptInt64      `json:"by"`
+	IfPresent  OptString     `json:"if_present"`
+	Attributes OptAttributes `json:"attributes"`
+}
+
+// GetOp returns the value of Op.
+func (s *ItemChange) GetOp() string {
+	return s.Op
+}
+
+// GetProductID returns the value of ProductID.
+func (s *ItemChange) GetProductID() OptInt64 {
+	return s.ProductID
+}
+
+// GetName returns the value of Name.
+func (s *ItemChange) GetName() OptString {
+	return s.Name
+}
+
+// GetPrice returns the value of Price.
+func (s *ItemChange) GetPrice() OptString {
+	return s.Price
+}
+
+// GetQuantity returns the value of Quantity.
+func (s *ItemChange) GetQuantity() OptInt64 {
+	return s.Quantity
+}
+
+// GetBy returns the value of By.
+func (s *ItemChange) GetBy() OptInt64 {
+	return s.By
+}
+
+// GetIfPresent returns the value of IfPresent.
+func (s *ItemChange) GetIfPresent() OptString {
+	return s.IfPresent
+}
+
+// GetAttributes returns the value of Attributes.
+func (s *ItemChange) GetAttributes() OptAttributes {
+	return s.Attributes
+}
+
+// SetOp sets the value of Op.
+func (s *ItemChange) SetOp(val string) {
+	s.Op = val
+}
+
+// SetProductID sets the value of ProductID.
+func (s *ItemChange) SetProductID(val OptInt64) {
+	s.ProductID = val
+}
+
+// SetName sets the value of Name.
+func (s *ItemChange) SetName(val OptString) {
+	s.Name = val
+}
+
+// SetPrice sets the value of Price.
+func (s *ItemChange) SetPrice(val OptString) {
+	s.Price = val
+}
+
+// SetQuantity sets the value of Quantity.
+func (s *ItemChange) SetQuantity(val OptInt64) {
+	s.Quantity = val
+}
+
+// SetBy sets the value of By.
+func (s *ItemChange) SetBy(val OptInt64) {
+	s.By = val
+}
+
+// SetIfPresent sets the value of IfPresent.
+func (s *ItemChange) SetIfPresent(val OptString) {
+	s.IfPresent = val
+}
+
+// SetAttributes sets the value of Attributes.
+func (s *ItemChange) SetAttributes(val OptAttributes) {
+	s.Attributes = val
+}
+
 // Ref: #/components/schemas/ItemRequest
 type ItemRequest struct {
 	ProductID int64 `json:"product_id"`
@@ -468,6 +1066,10 @@ type ItemRequest struct {
 	// Of one piece, "0" to "99999999.99".
 	Price    string `json:"price"`
 	Quantity int64  `json:"quantity"`
+	// What becomes of a line of the same product: the new quantity replaces the old one, or is added to
+	// it. `add` needs the header `Idempotency-Key`, or `If-Match` with a tag. Absent: `replace`.
+	IfPresent  OptString     `json:"if_present"`
+	Attributes OptAttributes `json:"attributes"`
 }
 
 // GetProductID returns the value of ProductID.
@@ -490,6 +1092,16 @@ func (s *ItemRequest) GetQuantity() int64 {
 	return s.Quantity
 }
 
+// GetIfPresent returns the value of IfPresent.
+func (s *ItemRequest) GetIfPresent() OptString {
+	return s.IfPresent
+}
+
+// GetAttributes returns the value of Attributes.
+func (s *ItemRequest) GetAttributes() OptAttributes {
+	return s.Attributes
+}
+
 // SetProductID sets the value of ProductID.
 func (s *ItemRequest) SetProductID(val int64) {
 	s.ProductID = val
@@ -508,6 +1120,16 @@ func (s *ItemRequest) SetPrice(val string) {
 // SetQuantity sets the value of Quantity.
 func (s *ItemRequest) SetQuantity(val int64) {
 	s.Quantity = val
+}
+
+// SetIfPresent sets the value of IfPresent.
+func (s *ItemRequest) SetIfPresent(val OptString) {
+	s.IfPresent = val
+}
+
+// SetAttributes sets the value of Attributes.
+func (s *ItemRequest) SetAttributes(val OptAttributes) {
+	s.Attributes = val
 }
 
 type ListCartsByIDsBadRequest Problem
@@ -557,6 +1179,209 @@ func (*ListCartsByUserUnauthorized) listCartsByUserRes() {}
 type ListCartsByUserUnprocessableEntity Problem
 
 func (*ListCartsByUserUnprocessableEntity) listCartsByUserRes() {}
+
+type MergeCartsBadRequest Problem
+
+func (*MergeCartsBadRequest) mergeCartsRes() {}
+
+type MergeCartsForbidden Problem
+
+func (*MergeCartsForbidden) mergeCartsRes() {}
+
+type MergeCartsInternalServerError Problem
+
+func (*MergeCartsInternalServerError) mergeCartsRes() {}
+
+type MergeCartsRequestEntityTooLarge Problem
+
+func (*MergeCartsRequestEntityTooLarge) mergeCartsRes() {}
+
+type MergeCartsServiceUnavailable Problem
+
+func (*MergeCartsServiceUnavailable) mergeCartsRes() {}
+
+type MergeCartsUnauthorized Problem
+
+func (*MergeCartsUnauthorized) mergeCartsRes() {}
+
+type MergeCartsUnprocessableEntity Problem
+
+func (*MergeCartsUnprocessableEntity) mergeCartsRes() {}
+
+type MergeCartsUnsupportedMediaType Problem
+
+func (*MergeCartsUnsupportedMediaType) mergeCartsRes() {}
+
+// Ref: #/components/schemas/MergeRequest
+type MergeRequest struct {
+	// The user. A caller who is a user may leave it out.
+	UserID OptNilInt64 `json:"user_id"`
+	// The guest's cookie. Absent, that of the request's header; where there is none, nothing is merged.
+	Cookie OptNilString `json:"cookie"`
+	// What becomes of the lines. A product that both carts have gets the larger quantity (`max`) or the
+	// sum (`sum`) with the guest's name, price and attributes, or the guest's (`guest`) or the user's line
+	// (`user`). `replace` keeps only the guest's lines and `keep` only the user's. Absent, as the service
+	// is set: `max`.
+	Policy OptString `json:"policy"`
+	// Only the carts at this company.
+	CompanyID OptNilInt64 `json:"company_id"`
+}
+
+// GetUserID returns the value of UserID.
+func (s *MergeRequest) GetUserID() OptNilInt64 {
+	return s.UserID
+}
+
+// GetCookie returns the value of Cookie.
+func (s *MergeRequest) GetCookie() OptNilString {
+	return s.Cookie
+}
+
+// GetPolicy returns the value of Policy.
+func (s *MergeRequest) GetPolicy() OptString {
+	return s.Policy
+}
+
+// GetCompanyID returns the value of CompanyID.
+func (s *MergeRequest) GetCompanyID() OptNilInt64 {
+	return s.CompanyID
+}
+
+// SetUserID sets the value of UserID.
+func (s *MergeRequest) SetUserID(val OptNilInt64) {
+	s.UserID = val
+}
+
+// SetCookie sets the value of Cookie.
+func (s *MergeRequest) SetCookie(val OptNilString) {
+	s.Cookie = val
+}
+
+// SetPolicy sets the value of Policy.
+func (s *MergeRequest) SetPolicy(val OptString) {
+	s.Policy = val
+}
+
+// SetCompanyID sets the value of CompanyID.
+func (s *MergeRequest) SetCompanyID(val OptNilInt64) {
+	s.CompanyID = val
+}
+
+// Ref: #/components/schemas/Merged
+type Merged struct {
+	Merged []MergedCart `json:"merged"`
+	Basket Basket       `json:"basket"`
+	// There are further carts to merge. The request is to be sent again.
+	More bool `json:"more"`
+}
+
+// GetMerged returns the value of Merged.
+func (s *Merged) GetMerged() []MergedCart {
+	return s.Merged
+}
+
+// GetBasket returns the value of Basket.
+func (s *Merged) GetBasket() Basket {
+	return s.Basket
+}
+
+// GetMore returns the value of More.
+func (s *Merged) GetMore() bool {
+	return s.More
+}
+
+// SetMerged sets the value of Merged.
+func (s *Merged) SetMerged(val []MergedCart) {
+	s.Merged = val
+}
+
+// SetBasket sets the value of Basket.
+func (s *Merged) SetBasket(val Basket) {
+	s.Basket = val
+}
+
+// SetMore sets the value of More.
+func (s *Merged) SetMore(val bool) {
+	s.More = val
+}
+
+func (*Merged) mergeCartsRes() {}
+
+// Ref: #/components/schemas/MergedCart
+type MergedCart struct {
+	CompanyID int64 `json:"company_id"`
+	// The guest's cart.
+	From int64 `json:"from"`
+	// The cart that has the lines now.
+	Into int64 `json:"into"`
+	// `merged` into another cart, `moved` to the user as it is, or `failed`, in which case repeating the
+	// request may help.
+	Result string `json:"result"`
+	// Of the cart that has the lines now.
+	Status int32 `json:"status"`
+	// Products whose lines did not fit and are still in the guest's cart.
+	Left []int64 `json:"left"`
+}
+
+// GetCompanyID returns the value of CompanyID.
+func (s *MergedCart) GetCompanyID() int64 {
+	return s.CompanyID
+}
+
+// GetFrom returns the value of From.
+func (s *MergedCart) GetFrom() int64 {
+	return s.From
+}
+
+// GetInto returns the value of Into.
+func (s *MergedCart) GetInto() int64 {
+	return s.Into
+}
+
+// GetResult returns the value of Result.
+func (s *MergedCart) GetResult() string {
+	return s.Result
+}
+
+// GetStatus returns the value of Status.
+func (s *MergedCart) GetStatus() int32 {
+	return s.Status
+}
+
+// GetLeft returns the value of Left.
+func (s *MergedCart) GetLeft() []int64 {
+	return s.Left
+}
+
+// SetCompanyID sets the value of CompanyID.
+func (s *MergedCart) SetCompanyID(val int64) {
+	s.CompanyID = val
+}
+
+// SetFrom sets the value of From.
+func (s *MergedCart) SetFrom(val int64) {
+	s.From = val
+}
+
+// SetInto sets the value of Into.
+func (s *MergedCart) SetInto(val int64) {
+	s.Into = val
+}
+
+// SetResult sets the value of Result.
+func (s *MergedCart) SetResult(val string) {
+	s.Result = val
+}
+
+// SetStatus sets the value of Status.
+func (s *MergedCart) SetStatus(val int32) {
+	s.Status = val
+}
+
+// SetLeft sets the value of Left.
+func (s *MergedCart) SetLeft(val []int64) {
+	s.Left = val
+}
 
 // NewNilInt64 returns new NilInt64 with value set to v.
 func NewNilInt64(v int64) NilInt64 {
@@ -642,6 +1467,98 @@ func (o NilString) Get() (v string, ok bool) {
 
 // Or returns value if set, or given parameter if does not.
 func (o NilString) Or(d string) string {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
+// NewOptAttributes returns new OptAttributes with value set to v.
+func NewOptAttributes(v Attributes) OptAttributes {
+	return OptAttributes{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptAttributes is optional Attributes.
+type OptAttributes struct {
+	Value Attributes
+	Set   bool
+}
+
+// IsSet returns true if OptAttributes was set.
+func (o OptAttributes) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptAttributes) Reset() {
+	var v Attributes
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptAttributes) SetTo(v Attributes) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptAttributes) Get() (v Attributes, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptAttributes) Or(d Attributes) Attributes {
+	if v, ok := o.Get(); ok {
+		return v
+	}
+	return d
+}
+
+// NewOptDateTime returns new OptDateTime with value set to v.
+func NewOptDateTime(v time.Time) OptDateTime {
+	return OptDateTime{
+		Value: v,
+		Set:   true,
+	}
+}
+
+// OptDateTime is optional time.Time.
+type OptDateTime struct {
+	Value time.Time
+	Set   bool
+}
+
+// IsSet returns true if OptDateTime was set.
+func (o OptDateTime) IsSet() bool { return o.Set }
+
+// Reset unsets value.
+func (o *OptDateTime) Reset() {
+	var v time.Time
+	o.Value = v
+	o.Set = false
+}
+
+// SetTo sets value to v.
+func (o *OptDateTime) SetTo(v time.Time) {
+	o.Set = true
+	o.Value = v
+}
+
+// Get returns value and boolean that denotes whether value was set.
+func (o OptDateTime) Get() (v time.Time, ok bool) {
+	if !o.Set {
+		return v, false
+	}
+	return o.Value, true
+}
+
+// Or returns value if set, or given parameter if does not.
+func (o OptDateTime) Or(d time.Time) time.Time {
 	if v, ok := o.Get(); ok {
 		return v
 	}
@@ -925,6 +1842,7 @@ func (o OptString) Or(d string) string {
 // What went wrong, after RFC 9457.
 // Ref: #/components/schemas/Problem
 type Problem struct {
+	// About:blank, or a name that programs can tell the problem by.
 	Type string `json:"type"`
 	// The name of the status.
 	Title string `json:"title"`
@@ -936,6 +1854,14 @@ type Problem struct {
 	Errors []FieldProblem `json:"errors"`
 	// The id of the request, under which the service's log has more.
 	ID OptString `json:"id"`
+	// The version of the cart, where it is not the one that the request names.
+	Version OptInt64 `json:"version"`
+	// The payment that has locked or ordered the cart.
+	Reference OptString `json:"reference"`
+	// When that lock ends by itself.
+	LockedUntil OptDateTime `json:"locked_until"`
+	// The carts that stand in the way of a request about several.
+	Carts []CartProblem `json:"carts"`
 }
 
 // GetType returns the value of Type.
@@ -968,6 +1894,26 @@ func (s *Problem) GetID() OptString {
 	return s.ID
 }
 
+// GetVersion returns the value of Version.
+func (s *Problem) GetVersion() OptInt64 {
+	return s.Version
+}
+
+// GetReference returns the value of Reference.
+func (s *Problem) GetReference() OptString {
+	return s.Reference
+}
+
+// GetLockedUntil returns the value of LockedUntil.
+func (s *Problem) GetLockedUntil() OptDateTime {
+	return s.LockedUntil
+}
+
+// GetCarts returns the value of Carts.
+func (s *Problem) GetCarts() []CartProblem {
+	return s.Carts
+}
+
 // SetType sets the value of Type.
 func (s *Problem) SetType(val string) {
 	s.Type = val
@@ -998,6 +1944,26 @@ func (s *Problem) SetID(val OptString) {
 	s.ID = val
 }
 
+// SetVersion sets the value of Version.
+func (s *Problem) SetVersion(val OptInt64) {
+	s.Version = val
+}
+
+// SetReference sets the value of Reference.
+func (s *Problem) SetReference(val OptString) {
+	s.Reference = val
+}
+
+// SetLockedUntil sets the value of LockedUntil.
+func (s *Problem) SetLockedUntil(val OptDateTime) {
+	s.LockedUntil = val
+}
+
+// SetCarts sets the value of Carts.
+func (s *Problem) SetCarts(val []CartProblem) {
+	s.Carts = val
+}
+
 func (*Problem) getReadyRes() {}
 
 type PutItemBadRequest Problem
@@ -1016,6 +1982,10 @@ type PutItemNotFound Problem
 
 func (*PutItemNotFound) putItemRes() {}
 
+type PutItemPreconditionFailed Problem
+
+func (*PutItemPreconditionFailed) putItemRes() {}
+
 type PutItemRequestEntityTooLarge Problem
 
 func (*PutItemRequestEntityTooLarge) putItemRes() {}
@@ -1023,6 +1993,10 @@ func (*PutItemRequestEntityTooLarge) putItemRes() {}
 type PutItemServiceUnavailable Problem
 
 func (*PutItemServiceUnavailable) putItemRes() {}
+
+type PutItemTooManyRequests Problem
+
+func (*PutItemTooManyRequests) putItemRes() {}
 
 type PutItemUnauthorized Problem
 
@@ -1052,6 +2026,10 @@ func (s *QuantityRequest) SetQuantity(val int64) {
 	s.Quantity = val
 }
 
+type RemoveItemBadRequest Problem
+
+func (*RemoveItemBadRequest) removeItemRes() {}
+
 type RemoveItemConflict Problem
 
 func (*RemoveItemConflict) removeItemRes() {}
@@ -1064,9 +2042,17 @@ type RemoveItemNotFound Problem
 
 func (*RemoveItemNotFound) removeItemRes() {}
 
+type RemoveItemPreconditionFailed Problem
+
+func (*RemoveItemPreconditionFailed) removeItemRes() {}
+
 type RemoveItemServiceUnavailable Problem
 
 func (*RemoveItemServiceUnavailable) removeItemRes() {}
+
+type RemoveItemTooManyRequests Problem
+
+func (*RemoveItemTooManyRequests) removeItemRes() {}
 
 type RemoveItemUnauthorized Problem
 
@@ -1118,6 +2104,10 @@ type SetQuantityNotFound Problem
 
 func (*SetQuantityNotFound) setQuantityRes() {}
 
+type SetQuantityPreconditionFailed Problem
+
+func (*SetQuantityPreconditionFailed) setQuantityRes() {}
+
 type SetQuantityRequestEntityTooLarge Problem
 
 func (*SetQuantityRequestEntityTooLarge) setQuantityRes() {}
@@ -1125,6 +2115,10 @@ func (*SetQuantityRequestEntityTooLarge) setQuantityRes() {}
 type SetQuantityServiceUnavailable Problem
 
 func (*SetQuantityServiceUnavailable) setQuantityRes() {}
+
+type SetQuantityTooManyRequests Problem
+
+func (*SetQuantityTooManyRequests) setQuantityRes() {}
 
 type SetQuantityUnauthorized Problem
 
@@ -1154,6 +2148,10 @@ type SetStatusNotFound Problem
 
 func (*SetStatusNotFound) setStatusRes() {}
 
+type SetStatusPreconditionFailed Problem
+
+func (*SetStatusPreconditionFailed) setStatusRes() {}
+
 type SetStatusRequestEntityTooLarge Problem
 
 func (*SetStatusRequestEntityTooLarge) setStatusRes() {}
@@ -1161,6 +2159,10 @@ func (*SetStatusRequestEntityTooLarge) setStatusRes() {}
 type SetStatusServiceUnavailable Problem
 
 func (*SetStatusServiceUnavailable) setStatusRes() {}
+
+type SetStatusTooManyRequests Problem
+
+func (*SetStatusTooManyRequests) setStatusRes() {}
 
 type SetStatusUnauthorized Problem
 
@@ -1174,10 +2176,64 @@ type SetStatusUnsupportedMediaType Problem
 
 func (*SetStatusUnsupportedMediaType) setStatusRes() {}
 
+type SetStatusesBadRequest Problem
+
+func (*SetStatusesBadRequest) setStatusesRes() {}
+
+type SetStatusesConflict Problem
+
+func (*SetStatusesConflict) setStatusesRes() {}
+
+type SetStatusesInternalServerError Problem
+
+func (*SetStatusesInternalServerError) setStatusesRes() {}
+
+type SetStatusesNotFound Problem
+
+func (*SetStatusesNotFound) setStatusesRes() {}
+
+type SetStatusesPreconditionFailed Problem
+
+func (*SetStatusesPreconditionFailed) setStatusesRes() {}
+
+type SetStatusesRequestEntityTooLarge Problem
+
+func (*SetStatusesRequestEntityTooLarge) setStatusesRes() {}
+
+type SetStatusesServiceUnavailable Problem
+
+func (*SetStatusesServiceUnavailable) setStatusesRes() {}
+
+type SetStatusesTooManyRequests Problem
+
+func (*SetStatusesTooManyRequests) setStatusesRes() {}
+
+type SetStatusesUnauthorized Problem
+
+func (*SetStatusesUnauthorized) setStatusesRes() {}
+
+type SetStatusesUnprocessableEntity Problem
+
+func (*SetStatusesUnprocessableEntity) setStatusesRes() {}
+
+type SetStatusesUnsupportedMediaType Problem
+
+func (*SetStatusesUnsupportedMediaType) setStatusesRes() {}
+
 // Ref: #/components/schemas/StatusRequest
 type StatusRequest struct {
 	// 1 ACTIVE, 2 LOCKED, 3 CHECKED_OUT, 4 CANCELLED.
 	Status int32 `json:"status"`
+	// With status 2: after how many seconds the lock ends by itself. The cart then becomes ACTIVE again
+	// or, where its owner has another ACTIVE cart at the company, its lines are merged into that one and
+	// it becomes CANCELLED. Absent: the lock does not end. Locking a cart again keeps the later end.
+	LockSeconds OptInt64 `json:"lock_seconds"`
+	// With status 2 or 3: names the payment. A cart that was locked with a reference is locked again or
+	// checked out only with the same one, or without any.
+	Reference OptString `json:"reference"`
+	// With status 1: what to do where the owner has another ACTIVE cart at the company. `merge` puts the
+	// lines into that one, which the answer shows, and cancels this one. Absent: `refuse`.
+	IfActive OptString `json:"if_active"`
 }
 
 // GetStatus returns the value of Status.
@@ -1185,9 +2241,134 @@ func (s *StatusRequest) GetStatus() int32 {
 	return s.Status
 }
 
+// GetLockSeconds returns the value of LockSeconds.
+func (s *StatusRequest) GetLockSeconds() OptInt64 {
+	return s.LockSeconds
+}
+
+// GetReference returns the value of Reference.
+func (s *StatusRequest) GetReference() OptString {
+	return s.Reference
+}
+
+// GetIfActive returns the value of IfActive.
+func (s *StatusRequest) GetIfActive() OptString {
+	return s.IfActive
+}
+
 // SetStatus sets the value of Status.
 func (s *StatusRequest) SetStatus(val int32) {
 	s.Status = val
+}
+
+// SetLockSeconds sets the value of LockSeconds.
+func (s *StatusRequest) SetLockSeconds(val OptInt64) {
+	s.LockSeconds = val
+}
+
+// SetReference sets the value of Reference.
+func (s *StatusRequest) SetReference(val OptString) {
+	s.Reference = val
+}
+
+// SetIfActive sets the value of IfActive.
+func (s *StatusRequest) SetIfActive(val OptString) {
+	s.IfActive = val
+}
+
+// Merged schema.
+// Ref: #/components/schemas/StatusesRequest
+type StatusesRequest struct {
+	// 1 ACTIVE, 2 LOCKED, 3 CHECKED_OUT, 4 CANCELLED.
+	Status int32 `json:"status"`
+	// With status 2: after how many seconds the lock ends by itself. The cart then becomes ACTIVE again
+	// or, where its owner has another ACTIVE cart at the company, its lines are merged into that one and
+	// it becomes CANCELLED. Absent: the lock does not end. Locking a cart again keeps the later end.
+	LockSeconds OptInt64 `json:"lock_seconds"`
+	// With status 2 or 3: names the payment. A cart that was locked with a reference is locked again or
+	// checked out only with the same one, or without any.
+	Reference OptString `json:"reference"`
+	// With status 1: what to do where the owner has another ACTIVE cart at the company. `merge` puts the
+	// lines into that one, which the answer shows, and cancels this one. Absent: `refuse`.
+	IfActive OptString `json:"if_active"`
+	// Different carts of one owner.
+	Carts []StatusesRequestCartsItem `json:"carts"`
+}
+
+// GetStatus returns the value of Status.
+func (s *StatusesRequest) GetStatus() int32 {
+	return s.Status
+}
+
+// GetLockSeconds returns the value of LockSeconds.
+func (s *StatusesRequest) GetLockSeconds() OptInt64 {
+	return s.LockSeconds
+}
+
+// GetReference returns the value of Reference.
+func (s *StatusesRequest) GetReference() OptString {
+	return s.Reference
+}
+
+// GetIfActive returns the value of IfActive.
+func (s *StatusesRequest) GetIfActive() OptString {
+	return s.IfActive
+}
+
+// GetCarts returns the value of Carts.
+func (s *StatusesRequest) GetCarts() []StatusesRequestCartsItem {
+	return s.Carts
+}
+
+// SetStatus sets the value of Status.
+func (s *StatusesRequest) SetStatus(val int32) {
+	s.Status = val
+}
+
+// SetLockSeconds sets the value of LockSeconds.
+func (s *StatusesRequest) SetLockSeconds(val OptInt64) {
+	s.LockSeconds = val
+}
+
+// SetReference sets the value of Reference.
+func (s *StatusesRequest) SetReference(val OptString) {
+	s.Reference = val
+}
+
+// SetIfActive sets the value of IfActive.
+func (s *StatusesRequest) SetIfActive(val OptString) {
+	s.IfActive = val
+}
+
+// SetCarts sets the value of Carts.
+func (s *StatusesRequest) SetCarts(val []StatusesRequestCartsItem) {
+	s.Carts = val
+}
+
+type StatusesRequestCartsItem struct {
+	ID int64 `json:"id"`
+	// That the cart must have. Absent, any.
+	Version OptInt64 `json:"version"`
+}
+
+// GetID returns the value of ID.
+func (s *StatusesRequestCartsItem) GetID() int64 {
+	return s.ID
+}
+
+// GetVersion returns the value of Version.
+func (s *StatusesRequestCartsItem) GetVersion() OptInt64 {
+	return s.Version
+}
+
+// SetID sets the value of ID.
+func (s *StatusesRequestCartsItem) SetID(val int64) {
+	s.ID = val
+}
+
+// SetVersion sets the value of Version.
+func (s *StatusesRequestCartsItem) SetVersion(val OptInt64) {
+	s.Version = val
 }
 
 type UpsertCartBadRequest Problem
@@ -1205,6 +2386,10 @@ func (*UpsertCartForbidden) upsertCartRes() {}
 type UpsertCartInternalServerError Problem
 
 func (*UpsertCartInternalServerError) upsertCartRes() {}
+
+type UpsertCartPreconditionFailed Problem
+
+func (*UpsertCartPreconditionFailed) upsertCartRes() {}
 
 type UpsertCartRequestEntityTooLarge Problem
 

@@ -35,16 +35,22 @@ func findAuthorization(h http.Header, prefix string) (string, bool) {
 
 // operationRolesBearer is a private map storing roles per operation.
 var operationRolesBearer = map[string][]string{
-	AddItemOperation:         []string{},
-	GetActiveCartOperation:   []string{},
-	GetCartOperation:         []string{},
-	ListCartsByIDsOperation:  []string{},
-	ListCartsByUserOperation: []string{},
-	PutItemOperation:         []string{},
-	RemoveItemOperation:      []string{},
-	SetQuantityOperation:     []string{},
-	SetStatusOperation:       []string{},
-	UpsertCartOperation:      []string{},
+	AddItemOperation:           []string{},
+	ChangeActiveItemsOperation: []string{},
+	ChangeItemsOperation:       []string{},
+	ChangeQuantityOperation:    []string{},
+	GetActiveCartOperation:     []string{},
+	GetBasketOperation:         []string{},
+	GetCartOperation:           []string{},
+	ListCartsByIDsOperation:    []string{},
+	ListCartsByUserOperation:   []string{},
+	MergeCartsOperation:        []string{},
+	PutItemOperation:           []string{},
+	RemoveItemOperation:        []string{},
+	SetQuantityOperation:       []string{},
+	SetStatusOperation:         []string{},
+	SetStatusesOperation:       []string{},
+	UpsertCartOperation:        []string{},
 }
 
 // GetRolesForBearer returns the required roles for the given operation.

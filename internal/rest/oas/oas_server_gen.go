@@ -16,6 +16,31 @@ type Handler interface {
 	//
 	// POST /api/v1/cart/add-item
 	AddItem(ctx context.Context, req *AddItemRequest) (AddItemRes, error)
+	// ChangeActiveItems implements changeActiveItems operation.
+	//
+	// As `POST /api/v1/cart/{cart_id}/changes`, for the owner's ACTIVE cart at the company. It is created
+	// if there is none, unless the changes leave it without lines (404) or there are only attributes
+	// (422). The owner is found as by `POST /api/v1/cart/upsert`.
+	//
+	// POST /api/v1/cart/changes
+	ChangeActiveItems(ctx context.Context, req *ActiveChangesRequest) (ChangeActiveItemsRes, error)
+	// ChangeItems implements changeItems operation.
+	//
+	// All changes are made, in their order, or none. Together they are one version of the cart. A change
+	// of a line that is not there fails the request with 404, except that `remove` of such a line is fine.
+	// Without its last line the cart is deleted. `clear` and then `put`s replace all lines. A request with
+	// `change` or with `if_present: add` needs the header `Idempotency-Key`, or `If-Match` with a tag. The
+	// body may have up to 512 KiB.
+	//
+	// POST /api/v1/cart/{cart_id}/changes
+	ChangeItems(ctx context.Context, req *ChangesRequest, params ChangeItemsParams) (ChangeItemsRes, error)
+	// ChangeQuantity implements changeQuantity operation.
+	//
+	// A result of 0 or less removes the line; a result over 1,000,000 is refused with 409. The request
+	// needs the header `Idempotency-Key`, or `If-Match` with a tag, so that repeating it is safe.
+	//
+	// POST /api/v1/cart/{cart_id}/item/{product_id}/quantity
+	ChangeQuantity(ctx context.Context, req *ByRequest, params ChangeQuantityParams) (ChangeQuantityRes, error)
 	// GetActiveCart implements getActiveCart operation.
 	//
 	// The owner is `user_id` or else the guest whose cookie `sellio_cart` the request brings. A request
@@ -23,6 +48,15 @@ type Handler interface {
 	//
 	// GET /api/v1/cart/active
 	GetActiveCart(ctx context.Context, params GetActiveCartParams) (GetActiveCartRes, error)
+	// GetBasket implements getBasket operation.
+	//
+	// ACTIVE carts with lines, newest id first, and their totals: what a storefront shows as one cart.
+	// `status=2` shows the LOCKED ones. The owner is found as by `GET /api/v1/cart/active`; a guest who
+	// has just come gets a cookie and an empty basket. A page has up to 200 carts and about 4 MiB; `more`
+	// says that there are others, from `before` the smallest id of this page.
+	//
+	// GET /api/v1/basket
+	GetBasket(ctx context.Context, params GetBasketParams) (GetBasketRes, error)
 	// GetCart implements getCart operation.
 	//
 	// A cart by its id.
@@ -67,6 +101,19 @@ type Handler interface {
 	//
 	// GET /api/v1/carts/by-user
 	ListCartsByUser(ctx context.Context, params ListCartsByUserParams) (ListCartsByUserRes, error)
+	// MergeCarts implements mergeCarts operation.
+	//
+	// Each ACTIVE cart of the guest is merged into the user's ACTIVE cart at the same company, or becomes
+	// the user's cart where there is none. LOCKED carts become the user's and keep their lock. Lines that
+	// do not fit stay in the guest's cart and are listed in `left`. The answer is 200 whatever became of
+	// the carts, so that a merge is never in the way of a login; repeating the request is safe. `more`
+	// says that there are further carts, and the request is to be sent again.
+	//
+	// A service may merge any pair. A user may merge the carts of the guest whose cookie the same request
+	// shows; another cookie in the body is refused with 403, and so is a guest.
+	//
+	// POST /api/v1/carts/merge
+	MergeCarts(ctx context.Context, req *MergeRequest) (MergeCartsRes, error)
 	// PutItem implements putItem operation.
 	//
 	// A product that is in the cart already gets the new name, price and quantity.
@@ -93,6 +140,15 @@ type Handler interface {
 	//
 	// PUT /api/v1/cart/{cart_id}/status
 	SetStatus(ctx context.Context, req *StatusRequest, params SetStatusParams) (SetStatusRes, error)
+	// SetStatuses implements setStatuses operation.
+	//
+	// For a checkout at several companies: LOCKED, then the payment, then CHECKED_OUT or ACTIVE again. The
+	// answer is a basket of these carts, in the order asked. If one cart stands in the way, nothing is
+	// done, and `carts` of the problem lists all that do; its status is the first of 404, 422, 412, 409
+	// and 400 that one of them has.
+	//
+	// PUT /api/v1/carts/status
+	SetStatuses(ctx context.Context, req *StatusesRequest) (SetStatusesRes, error)
 	// UpsertCart implements upsertCart operation.
 	//
 	// Answers with the owner's ACTIVE cart at the company, which is created if there is none. The owner is

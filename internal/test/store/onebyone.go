@@ -73,10 +73,9 @@ func apply(r *cart.Request, found cart.Found) (done cart.Result, changes []cart.
 			return done, nil, err
 		}
 		done.Created, done.Changed = before == nil, done.Cart != before
-		c := done.Cart
-		receipt = cart.Receipt{CartID: c.ID, CompanyID: c.CompanyID, Version: c.Version, CreatedAt: c.CreatedAt, Owner: c.Owner().Hash()}
+		receipt = receiptOf(done.Cart)
 		if done.Changed {
-			changes = append(changes, cart.Diff(before, c))
+			changes = append(changes, cart.Diff(before, done.Cart))
 		} else if r.Key != "" {
 			changes = append(changes, kept(before, 0))
 		}
@@ -87,12 +86,20 @@ func apply(r *cart.Request, found cart.Found) (done cart.Result, changes []cart.
 		}
 		done.Changed = len(out.Changed) > 0
 		done.Carts, changes = jointly(found, out, r.Key != "")
+		if len(done.Carts) == 1 {
+			receipt = receiptOf(done.Carts[0])
+		}
 	}
 	if r.Key != "" {
 		receipt.Key, receipt.Fingerprint = r.ReceiptKey(), r.Fingerprint()
-		changes[0].Receipts = []cart.Receipt{receipt}
+		at := slices.IndexFunc(changes, func(ch cart.Change) bool { return ch.Cart.ID == receipt.CartID })
+		changes[max(0, at)].Receipts = []cart.Receipt{receipt}
 	}
 	return done, changes, nil
+}
+
+func receiptOf(c *cart.Cart) cart.Receipt {
+	return cart.Receipt{CartID: c.ID, CompanyID: c.CompanyID, Version: c.Version, CreatedAt: c.CreatedAt, Owner: c.Owner().Hash()}
 }
 
 // jointly returns the carts to answer with, and the changes of all carts that the request has seen.
@@ -132,7 +139,7 @@ func replay(r *cart.Request, found cart.Found, receipt *cart.Receipt) (cart.Resu
 	if err := r.CheckRepeated(receipt); err != nil {
 		return cart.Result{}, err
 	}
-	if r.Joint != nil {
+	if r.Joint != nil && receipt.CartID == 0 {
 		for _, ref := range r.Joint.Refs() {
 			if c := found[ref]; ref.ID > 0 && c != nil {
 				done.Carts = append(done.Carts, c)
@@ -140,10 +147,18 @@ func replay(r *cart.Request, found cart.Found, receipt *cart.Receipt) (cart.Resu
 		}
 		return done, nil
 	}
-	named := r.Command.Ref().Owner
-	done.Cart = receipt.Cart
-	if done.Cart == nil || !named.IsNobody() && done.Cart.Owner() != named {
-		done.Cart = cart.Emptied(receipt, named)
+	var named cart.Owner
+	if r.Command != nil {
+		named = r.Command.Ref().Owner
+	}
+	c := receipt.Cart
+	if c == nil || !named.IsNobody() && c.Owner() != named {
+		c = cart.Emptied(receipt, named)
+	}
+	if r.Joint != nil {
+		done.Carts = []*cart.Cart{c}
+	} else {
+		done.Cart = c
 	}
 	return done, nil
 }

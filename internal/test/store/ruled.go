@@ -25,12 +25,17 @@ func (r Ruled) Do(_ context.Context, in cart.Request) (cart.Result, error) {
 	}
 	found := make(cart.Found)
 	for _, ref := range in.Joint.Refs() {
-		found[ref] = r.Cart()
+		c := r.Cart()
+		c.ID = ref.ID
+		found[ref] = c
 	}
 	for {
 		out, err := in.ApplyJoint(found)
 		missing, more := errors.AsType[*cart.Missing](err)
 		if !more {
+			if len(out.Changed) == 0 {
+				out.Changed = []*cart.Cart{r.Cart()}
+			}
 			return cart.Result{Carts: out.Changed}, err
 		}
 		for _, ref := range missing.Refs {

@@ -86,6 +86,284 @@ func (CartStatus) EnumDescriptor() ([]byte, []int) {
 	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{0}
 }
 
+// IfPresent says what becomes of a line of the same product.
+type IfPresent int32
+
+const (
+	// As IF_PRESENT_REPLACE.
+	IfPresent_IF_PRESENT_UNSPECIFIED IfPresent = 0
+	// The new quantity replaces the old one.
+	IfPresent_IF_PRESENT_REPLACE IfPresent = 1
+	// The new quantity is added to the old one. The request needs a key, or the version of the cart.
+	IfPresent_IF_PRESENT_ADD IfPresent = 2
+)
+
+// Enum value maps for IfPresent.
+var (
+	IfPresent_name = map[int32]string{
+		0: "IF_PRESENT_UNSPECIFIED",
+		1: "IF_PRESENT_REPLACE",
+		2: "IF_PRESENT_ADD",
+	}
+	IfPresent_value = map[string]int32{
+		"IF_PRESENT_UNSPECIFIED": 0,
+		"IF_PRESENT_REPLACE":     1,
+		"IF_PRESENT_ADD":         2,
+	}
+)
+
+func (x IfPresent) Enum() *IfPresent {
+	p := new(IfPresent)
+	*p = x
+	return p
+}
+
+func (x IfPresent) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (IfPresent) Descriptor() protoreflect.EnumDescriptor {
+	return file_sellio_cart_v1_cart_proto_enumTypes[1].Descriptor()
+}
+
+func (IfPresent) Type() protoreflect.EnumType {
+	return &file_sellio_cart_v1_cart_proto_enumTypes[1]
+}
+
+func (x IfPresent) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use IfPresent.Descriptor instead.
+func (IfPresent) EnumDescriptor() ([]byte, []int) {
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{1}
+}
+
+// IfActive says what to do with a cart that is to become ACTIVE where its owner has another ACTIVE cart at the company.
+type IfActive int32
+
+const (
+	// As IF_ACTIVE_REFUSE.
+	IfActive_IF_ACTIVE_UNSPECIFIED IfActive = 0
+	// Fail with FAILED_PRECONDITION.
+	IfActive_IF_ACTIVE_REFUSE IfActive = 1
+	// Put the lines into the other cart, which is returned, and cancel this one.
+	IfActive_IF_ACTIVE_MERGE IfActive = 2
+)
+
+// Enum value maps for IfActive.
+var (
+	IfActive_name = map[int32]string{
+		0: "IF_ACTIVE_UNSPECIFIED",
+		1: "IF_ACTIVE_REFUSE",
+		2: "IF_ACTIVE_MERGE",
+	}
+	IfActive_value = map[string]int32{
+		"IF_ACTIVE_UNSPECIFIED": 0,
+		"IF_ACTIVE_REFUSE":      1,
+		"IF_ACTIVE_MERGE":       2,
+	}
+)
+
+func (x IfActive) Enum() *IfActive {
+	p := new(IfActive)
+	*p = x
+	return p
+}
+
+func (x IfActive) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (IfActive) Descriptor() protoreflect.EnumDescriptor {
+	return file_sellio_cart_v1_cart_proto_enumTypes[2].Descriptor()
+}
+
+func (IfActive) Type() protoreflect.EnumType {
+	return &file_sellio_cart_v1_cart_proto_enumTypes[2]
+}
+
+func (x IfActive) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use IfActive.Descriptor instead.
+func (IfActive) EnumDescriptor() ([]byte, []int) {
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{2}
+}
+
+// MergePolicy says what becomes of the lines when a guest's cart is merged into a user's.
+type MergePolicy int32
+
+const (
+	// As the service is set: MERGE_POLICY_MAX, if nothing else.
+	MergePolicy_MERGE_POLICY_UNSPECIFIED MergePolicy = 0
+	// A product that both have gets the larger quantity, and the guest's name, price and attributes.
+	MergePolicy_MERGE_POLICY_MAX MergePolicy = 1
+	// A product that both have gets the sum, at most 1,000,000, and the guest's name, price and attributes.
+	MergePolicy_MERGE_POLICY_SUM MergePolicy = 2
+	// A product that both have gets the guest's line.
+	MergePolicy_MERGE_POLICY_GUEST MergePolicy = 3
+	// A product that both have gets the user's line.
+	MergePolicy_MERGE_POLICY_USER MergePolicy = 4
+	// Only the guest's lines are kept.
+	MergePolicy_MERGE_POLICY_REPLACE MergePolicy = 5
+	// Only the user's lines are kept.
+	MergePolicy_MERGE_POLICY_KEEP MergePolicy = 6
+)
+
+// Enum value maps for MergePolicy.
+var (
+	MergePolicy_name = map[int32]string{
+		0: "MERGE_POLICY_UNSPECIFIED",
+		1: "MERGE_POLICY_MAX",
+		2: "MERGE_POLICY_SUM",
+		3: "MERGE_POLICY_GUEST",
+		4: "MERGE_POLICY_USER",
+		5: "MERGE_POLICY_REPLACE",
+		6: "MERGE_POLICY_KEEP",
+	}
+	MergePolicy_value = map[string]int32{
+		"MERGE_POLICY_UNSPECIFIED": 0,
+		"MERGE_POLICY_MAX":         1,
+		"MERGE_POLICY_SUM":         2,
+		"MERGE_POLICY_GUEST":       3,
+		"MERGE_POLICY_USER":        4,
+		"MERGE_POLICY_REPLACE":     5,
+		"MERGE_POLICY_KEEP":        6,
+	}
+)
+
+func (x MergePolicy) Enum() *MergePolicy {
+	p := new(MergePolicy)
+	*p = x
+	return p
+}
+
+func (x MergePolicy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MergePolicy) Descriptor() protoreflect.EnumDescriptor {
+	return file_sellio_cart_v1_cart_proto_enumTypes[3].Descriptor()
+}
+
+func (MergePolicy) Type() protoreflect.EnumType {
+	return &file_sellio_cart_v1_cart_proto_enumTypes[3]
+}
+
+func (x MergePolicy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MergePolicy.Descriptor instead.
+func (MergePolicy) EnumDescriptor() ([]byte, []int) {
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{3}
+}
+
+// MergeResult is what became of a guest's cart.
+type MergeResult int32
+
+const (
+	MergeResult_MERGE_RESULT_UNSPECIFIED MergeResult = 0
+	// Its lines are in the user's cart.
+	MergeResult_MERGE_RESULT_MERGED MergeResult = 1
+	// It is the user's cart now.
+	MergeResult_MERGE_RESULT_MOVED MergeResult = 2
+	// Nothing. Repeating the merge may help.
+	MergeResult_MERGE_RESULT_FAILED MergeResult = 3
+)
+
+// Enum value maps for MergeResult.
+var (
+	MergeResult_name = map[int32]string{
+		0: "MERGE_RESULT_UNSPECIFIED",
+		1: "MERGE_RESULT_MERGED",
+		2: "MERGE_RESULT_MOVED",
+		3: "MERGE_RESULT_FAILED",
+	}
+	MergeResult_value = map[string]int32{
+		"MERGE_RESULT_UNSPECIFIED": 0,
+		"MERGE_RESULT_MERGED":      1,
+		"MERGE_RESULT_MOVED":       2,
+		"MERGE_RESULT_FAILED":      3,
+	}
+)
+
+func (x MergeResult) Enum() *MergeResult {
+	p := new(MergeResult)
+	*p = x
+	return p
+}
+
+func (x MergeResult) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MergeResult) Descriptor() protoreflect.EnumDescriptor {
+	return file_sellio_cart_v1_cart_proto_enumTypes[4].Descriptor()
+}
+
+func (MergeResult) Type() protoreflect.EnumType {
+	return &file_sellio_cart_v1_cart_proto_enumTypes[4]
+}
+
+func (x MergeResult) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MergeResult.Descriptor instead.
+func (MergeResult) EnumDescriptor() ([]byte, []int) {
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{4}
+}
+
+// Attributes are a storefront's own notes, which the service keeps and does not read. In a request, none at all keeps what
+// there is, and an empty message clears it. At most 10 names of 1 to 40 characters (a-z, 0-9, _ . and -) with values of up to
+// 1,024 bytes without NUL; 1 KiB in all for a line, 2 KiB for the cart itself, 64 KiB for a cart with its lines.
+type Attributes struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Values        map[string]string      `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Attributes) Reset() {
+	*x = Attributes{}
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Attributes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Attributes) ProtoMessage() {}
+
+func (x *Attributes) ProtoReflect() protoreflect.Message {
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Attributes.ProtoReflect.Descriptor instead.
+func (*Attributes) Descriptor() ([]byte, []int) {
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *Attributes) GetValues() map[string]string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
 // CartItem is one line of a cart.
 type CartItem struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -95,14 +373,15 @@ type CartItem struct {
 	// Of one piece, a decimal with two digits after the point: "19.99".
 	Price string `protobuf:"bytes,3,opt,name=price,proto3" json:"price,omitempty"`
 	// 1 to 1,000,000.
-	Quantity      int32 `protobuf:"varint,4,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	Quantity      int32             `protobuf:"varint,4,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	Attributes    map[string]string `protobuf:"bytes,5,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CartItem) Reset() {
 	*x = CartItem{}
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[0]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -114,7 +393,7 @@ func (x *CartItem) String() string {
 func (*CartItem) ProtoMessage() {}
 
 func (x *CartItem) ProtoReflect() protoreflect.Message {
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[0]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -127,7 +406,7 @@ func (x *CartItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CartItem.ProtoReflect.Descriptor instead.
 func (*CartItem) Descriptor() ([]byte, []int) {
-	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{0}
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *CartItem) GetProductId() int64 {
@@ -158,6 +437,13 @@ func (x *CartItem) GetQuantity() int32 {
 	return 0
 }
 
+func (x *CartItem) GetAttributes() map[string]string {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
 // Cart is what one owner intends to buy from one company.
 type Cart struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -177,14 +463,19 @@ type Cart struct {
 	// Grows with every change.
 	Version int64 `protobuf:"varint,9,opt,name=version,proto3" json:"version,omitempty"`
 	// RFC 3339, in UTC, to the microsecond.
-	UpdatedAt     string `protobuf:"bytes,10,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	UpdatedAt  string            `protobuf:"bytes,10,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	Attributes map[string]string `protobuf:"bytes,11,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// When the lock of a LOCKED cart ends by itself: RFC 3339, in UTC, to the microsecond. Empty: never.
+	LockedUntil string `protobuf:"bytes,12,opt,name=locked_until,json=lockedUntil,proto3" json:"locked_until,omitempty"`
+	// The payment for which the cart was locked or ordered. Empty: none was named.
+	Reference     string `protobuf:"bytes,13,opt,name=reference,proto3" json:"reference,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Cart) Reset() {
 	*x = Cart{}
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[1]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -196,7 +487,7 @@ func (x *Cart) String() string {
 func (*Cart) ProtoMessage() {}
 
 func (x *Cart) ProtoReflect() protoreflect.Message {
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[1]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -209,7 +500,7 @@ func (x *Cart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cart.ProtoReflect.Descriptor instead.
 func (*Cart) Descriptor() ([]byte, []int) {
-	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{1}
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Cart) GetId() int64 {
@@ -282,16 +573,39 @@ func (x *Cart) GetUpdatedAt() string {
 	return ""
 }
 
+func (x *Cart) GetAttributes() map[string]string {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *Cart) GetLockedUntil() string {
+	if x != nil {
+		return x.LockedUntil
+	}
+	return ""
+}
+
+func (x *Cart) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
 type CartResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Cart          *Cart                  `protobuf:"bytes,1,opt,name=cart,proto3" json:"cart,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Cart  *Cart                  `protobuf:"bytes,1,opt,name=cart,proto3" json:"cart,omitempty"`
+	// The request was done before, under the same key. The cart is as it is now.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CartResponse) Reset() {
 	*x = CartResponse{}
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[2]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -303,7 +617,7 @@ func (x *CartResponse) String() string {
 func (*CartResponse) ProtoMessage() {}
 
 func (x *CartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[2]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -316,7 +630,7 @@ func (x *CartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CartResponse.ProtoReflect.Descriptor instead.
 func (*CartResponse) Descriptor() ([]byte, []int) {
-	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{2}
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *CartResponse) GetCart() *Cart {
@@ -324,6 +638,13 @@ func (x *CartResponse) GetCart() *Cart {
 		return x.Cart
 	}
 	return nil
+}
+
+func (x *CartResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
 }
 
 type CartList struct {
@@ -335,7 +656,7 @@ type CartList struct {
 
 func (x *CartList) Reset() {
 	*x = CartList{}
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[3]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -347,7 +668,7 @@ func (x *CartList) String() string {
 func (*CartList) ProtoMessage() {}
 
 func (x *CartList) ProtoReflect() protoreflect.Message {
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[3]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -360,7 +681,7 @@ func (x *CartList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CartList.ProtoReflect.Descriptor instead.
 func (*CartList) Descriptor() ([]byte, []int) {
-	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{3}
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CartList) GetCarts() []*Cart {
@@ -372,17 +693,21 @@ func (x *CartList) GetCarts() []*Cart {
 
 // An owner is needed: user_id or cookie.
 type UpsertCartRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	CompanyId     int64                  `protobuf:"varint,1,opt,name=company_id,json=companyId,proto3" json:"company_id,omitempty"`
-	UserId        int64                  `protobuf:"varint,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	Cookie        string                 `protobuf:"bytes,3,opt,name=cookie,proto3" json:"cookie,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	CompanyId int64                  `protobuf:"varint,1,opt,name=company_id,json=companyId,proto3" json:"company_id,omitempty"`
+	UserId    int64                  `protobuf:"varint,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	Cookie    string                 `protobuf:"bytes,3,opt,name=cookie,proto3" json:"cookie,omitempty"`
+	// 1 to 255 visible ASCII characters. Under the same key a write is done once. Empty: no key.
+	IdempotencyKey string `protobuf:"bytes,4,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// The write is made only if the cart has one of these tags: a list such as "17-5", from id and version, or * for any cart.
+	IfMatch       string `protobuf:"bytes,5,opt,name=if_match,json=ifMatch,proto3" json:"if_match,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpsertCartRequest) Reset() {
 	*x = UpsertCartRequest{}
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[4]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -394,7 +719,7 @@ func (x *UpsertCartRequest) String() string {
 func (*UpsertCartRequest) ProtoMessage() {}
 
 func (x *UpsertCartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[4]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -407,7 +732,7 @@ func (x *UpsertCartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpsertCartRequest.ProtoReflect.Descriptor instead.
 func (*UpsertCartRequest) Descriptor() ([]byte, []int) {
-	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{4}
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *UpsertCartRequest) GetCompanyId() int64 {
@@ -431,6 +756,20 @@ func (x *UpsertCartRequest) GetCookie() string {
 	return ""
 }
 
+func (x *UpsertCartRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *UpsertCartRequest) GetIfMatch() string {
+	if x != nil {
+		return x.IfMatch
+	}
+	return ""
+}
+
 // An owner is needed: user_id or cookie.
 type AddItemRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -440,15 +779,21 @@ type AddItemRequest struct {
 	ProductId int64                  `protobuf:"varint,4,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
 	Name      string                 `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
 	// "0" to "99999999.99", with at most two digits after the point.
-	Price         string `protobuf:"bytes,6,opt,name=price,proto3" json:"price,omitempty"`
-	Quantity      int32  `protobuf:"varint,7,opt,name=quantity,proto3" json:"quantity,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Price    string `protobuf:"bytes,6,opt,name=price,proto3" json:"price,omitempty"`
+	Quantity int32  `protobuf:"varint,7,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	// The write is made only if the cart has one of these tags: a list such as "17-5", from id and version, or * for any cart.
+	IfMatch string `protobuf:"bytes,8,opt,name=if_match,json=ifMatch,proto3" json:"if_match,omitempty"`
+	// 1 to 255 visible ASCII characters. Under the same key a write is done once. Empty: no key.
+	IdempotencyKey string      `protobuf:"bytes,9,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	IfPresent      IfPresent   `protobuf:"varint,10,opt,name=if_present,json=ifPresent,proto3,enum=sellio.cart.v1.IfPresent" json:"if_present,omitempty"`
+	Attributes     *Attributes `protobuf:"bytes,11,opt,name=attributes,proto3" json:"attributes,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *AddItemRequest) Reset() {
 	*x = AddItemRequest{}
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[5]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -460,7 +805,7 @@ func (x *AddItemRequest) String() string {
 func (*AddItemRequest) ProtoMessage() {}
 
 func (x *AddItemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[5]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -473,7 +818,7 @@ func (x *AddItemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddItemRequest.ProtoReflect.Descriptor instead.
 func (*AddItemRequest) Descriptor() ([]byte, []int) {
-	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{5}
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *AddItemRequest) GetCompanyId() int64 {
@@ -525,21 +870,55 @@ func (x *AddItemRequest) GetQuantity() int32 {
 	return 0
 }
 
+func (x *AddItemRequest) GetIfMatch() string {
+	if x != nil {
+		return x.IfMatch
+	}
+	return ""
+}
+
+func (x *AddItemRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *AddItemRequest) GetIfPresent() IfPresent {
+	if x != nil {
+		return x.IfPresent
+	}
+	return IfPresent_IF_PRESENT_UNSPECIFIED
+}
+
+func (x *AddItemRequest) GetAttributes() *Attributes {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
 type UpsertItemRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	CartId    int64                  `protobuf:"varint,1,opt,name=cart_id,json=cartId,proto3" json:"cart_id,omitempty"`
 	ProductId int64                  `protobuf:"varint,2,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
 	Name      string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	// "0" to "99999999.99", with at most two digits after the point.
-	Price         string `protobuf:"bytes,4,opt,name=price,proto3" json:"price,omitempty"`
-	Quantity      int32  `protobuf:"varint,5,opt,name=quantity,proto3" json:"quantity,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Price    string `protobuf:"bytes,4,opt,name=price,proto3" json:"price,omitempty"`
+	Quantity int32  `protobuf:"varint,5,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	// The write is made only if the cart has this version. 0: any.
+	ExpectedVersion int64 `protobuf:"varint,6,opt,name=expected_version,json=expectedVersion,proto3" json:"expected_version,omitempty"`
+	// 1 to 255 visible ASCII characters. Under the same key a write is done once. Empty: no key.
+	IdempotencyKey string      `protobuf:"bytes,7,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	IfPresent      IfPresent   `protobuf:"varint,8,opt,name=if_present,json=ifPresent,proto3,enum=sellio.cart.v1.IfPresent" json:"if_present,omitempty"`
+	Attributes     *Attributes `protobuf:"bytes,9,opt,name=attributes,proto3" json:"attributes,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *UpsertItemRequest) Reset() {
 	*x = UpsertItemRequest{}
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[6]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -551,7 +930,7 @@ func (x *UpsertItemRequest) String() string {
 func (*UpsertItemRequest) ProtoMessage() {}
 
 func (x *UpsertItemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[6]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -564,7 +943,7 @@ func (x *UpsertItemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpsertItemRequest.ProtoReflect.Descriptor instead.
 func (*UpsertItemRequest) Descriptor() ([]byte, []int) {
-	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{6}
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *UpsertItemRequest) GetCartId() int64 {
@@ -602,18 +981,50 @@ func (x *UpsertItemRequest) GetQuantity() int32 {
 	return 0
 }
 
+func (x *UpsertItemRequest) GetExpectedVersion() int64 {
+	if x != nil {
+		return x.ExpectedVersion
+	}
+	return 0
+}
+
+func (x *UpsertItemRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *UpsertItemRequest) GetIfPresent() IfPresent {
+	if x != nil {
+		return x.IfPresent
+	}
+	return IfPresent_IF_PRESENT_UNSPECIFIED
+}
+
+func (x *UpsertItemRequest) GetAttributes() *Attributes {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
 type UpdateQtyRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	CartId        int64                  `protobuf:"varint,1,opt,name=cart_id,json=cartId,proto3" json:"cart_id,omitempty"`
-	ProductId     int64                  `protobuf:"varint,2,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
-	Quantity      int32                  `protobuf:"varint,3,opt,name=quantity,proto3" json:"quantity,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	CartId    int64                  `protobuf:"varint,1,opt,name=cart_id,json=cartId,proto3" json:"cart_id,omitempty"`
+	ProductId int64                  `protobuf:"varint,2,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
+	Quantity  int32                  `protobuf:"varint,3,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	// The write is made only if the cart has this version. 0: any.
+	ExpectedVersion int64 `protobuf:"varint,4,opt,name=expected_version,json=expectedVersion,proto3" json:"expected_version,omitempty"`
+	// 1 to 255 visible ASCII characters. Under the same key a write is done once. Empty: no key.
+	IdempotencyKey string `protobuf:"bytes,5,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *UpdateQtyRequest) Reset() {
 	*x = UpdateQtyRequest{}
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[7]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -625,7 +1036,7 @@ func (x *UpdateQtyRequest) String() string {
 func (*UpdateQtyRequest) ProtoMessage() {}
 
 func (x *UpdateQtyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[7]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -638,7 +1049,7 @@ func (x *UpdateQtyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateQtyRequest.ProtoReflect.Descriptor instead.
 func (*UpdateQtyRequest) Descriptor() ([]byte, []int) {
-	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{7}
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *UpdateQtyRequest) GetCartId() int64 {
@@ -662,17 +1073,35 @@ func (x *UpdateQtyRequest) GetQuantity() int32 {
 	return 0
 }
 
+func (x *UpdateQtyRequest) GetExpectedVersion() int64 {
+	if x != nil {
+		return x.ExpectedVersion
+	}
+	return 0
+}
+
+func (x *UpdateQtyRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
 type RemoveItemRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	CartId        int64                  `protobuf:"varint,1,opt,name=cart_id,json=cartId,proto3" json:"cart_id,omitempty"`
-	ProductId     int64                  `protobuf:"varint,2,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	CartId    int64                  `protobuf:"varint,1,opt,name=cart_id,json=cartId,proto3" json:"cart_id,omitempty"`
+	ProductId int64                  `protobuf:"varint,2,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
+	// The write is made only if the cart has this version. 0: any.
+	ExpectedVersion int64 `protobuf:"varint,3,opt,name=expected_version,json=expectedVersion,proto3" json:"expected_version,omitempty"`
+	// 1 to 255 visible ASCII characters. Under the same key a write is done once. Empty: no key.
+	IdempotencyKey string `protobuf:"bytes,4,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *RemoveItemRequest) Reset() {
 	*x = RemoveItemRequest{}
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[8]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -684,7 +1113,7 @@ func (x *RemoveItemRequest) String() string {
 func (*RemoveItemRequest) ProtoMessage() {}
 
 func (x *RemoveItemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[8]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -697,7 +1126,7 @@ func (x *RemoveItemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveItemRequest.ProtoReflect.Descriptor instead.
 func (*RemoveItemRequest) Descriptor() ([]byte, []int) {
-	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{8}
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RemoveItemRequest) GetCartId() int64 {
@@ -714,17 +1143,43 @@ func (x *RemoveItemRequest) GetProductId() int64 {
 	return 0
 }
 
+func (x *RemoveItemRequest) GetExpectedVersion() int64 {
+	if x != nil {
+		return x.ExpectedVersion
+	}
+	return 0
+}
+
+func (x *RemoveItemRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
 type ChangeStatusRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	CartId        int64                  `protobuf:"varint,1,opt,name=cart_id,json=cartId,proto3" json:"cart_id,omitempty"`
-	Status        CartStatus             `protobuf:"varint,2,opt,name=status,proto3,enum=sellio.cart.v1.CartStatus" json:"status,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	CartId int64                  `protobuf:"varint,1,opt,name=cart_id,json=cartId,proto3" json:"cart_id,omitempty"`
+	Status CartStatus             `protobuf:"varint,2,opt,name=status,proto3,enum=sellio.cart.v1.CartStatus" json:"status,omitempty"`
+	// The write is made only if the cart has this version. 0: any.
+	ExpectedVersion int64 `protobuf:"varint,3,opt,name=expected_version,json=expectedVersion,proto3" json:"expected_version,omitempty"`
+	// 1 to 255 visible ASCII characters. Under the same key a write is done once. Empty: no key.
+	IdempotencyKey string `protobuf:"bytes,4,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// With LOCKED: after how many seconds the lock ends by itself, 10 to 86,400. 0: never. Locking a cart again keeps the later
+	// end.
+	LockSeconds int32 `protobuf:"varint,5,opt,name=lock_seconds,json=lockSeconds,proto3" json:"lock_seconds,omitempty"`
+	// With LOCKED and CHECKED_OUT: names the payment, in 1 to 255 characters. A cart that was locked with a reference is locked
+	// again or checked out only with the same one, or with none.
+	Reference string `protobuf:"bytes,6,opt,name=reference,proto3" json:"reference,omitempty"`
+	// With ACTIVE only.
+	IfActive      IfActive `protobuf:"varint,7,opt,name=if_active,json=ifActive,proto3,enum=sellio.cart.v1.IfActive" json:"if_active,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ChangeStatusRequest) Reset() {
 	*x = ChangeStatusRequest{}
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[9]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -736,7 +1191,7 @@ func (x *ChangeStatusRequest) String() string {
 func (*ChangeStatusRequest) ProtoMessage() {}
 
 func (x *ChangeStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[9]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -749,7 +1204,7 @@ func (x *ChangeStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeStatusRequest.ProtoReflect.Descriptor instead.
 func (*ChangeStatusRequest) Descriptor() ([]byte, []int) {
-	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{9}
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ChangeStatusRequest) GetCartId() int64 {
@@ -766,6 +1221,1189 @@ func (x *ChangeStatusRequest) GetStatus() CartStatus {
 	return CartStatus_CART_STATUS_UNSPECIFIED
 }
 
+func (x *ChangeStatusRequest) GetExpectedVersion() int64 {
+	if x != nil {
+		return x.ExpectedVersion
+	}
+	return 0
+}
+
+func (x *ChangeStatusRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *ChangeStatusRequest) GetLockSeconds() int32 {
+	if x != nil {
+		return x.LockSeconds
+	}
+	return 0
+}
+
+func (x *ChangeStatusRequest) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *ChangeStatusRequest) GetIfActive() IfActive {
+	if x != nil {
+		return x.IfActive
+	}
+	return IfActive_IF_ACTIVE_UNSPECIFIED
+}
+
+type ChangeQtyRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	CartId    int64                  `protobuf:"varint,1,opt,name=cart_id,json=cartId,proto3" json:"cart_id,omitempty"`
+	ProductId int64                  `protobuf:"varint,2,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
+	// -1,000,000 to 1,000,000, but not 0.
+	By int32 `protobuf:"zigzag32,3,opt,name=by,proto3" json:"by,omitempty"`
+	// The write is made only if the cart has this version. 0: any.
+	ExpectedVersion int64 `protobuf:"varint,4,opt,name=expected_version,json=expectedVersion,proto3" json:"expected_version,omitempty"`
+	// 1 to 255 visible ASCII characters. Under the same key a write is done once. Empty: no key.
+	IdempotencyKey string `protobuf:"bytes,5,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ChangeQtyRequest) Reset() {
+	*x = ChangeQtyRequest{}
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeQtyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeQtyRequest) ProtoMessage() {}
+
+func (x *ChangeQtyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeQtyRequest.ProtoReflect.Descriptor instead.
+func (*ChangeQtyRequest) Descriptor() ([]byte, []int) {
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ChangeQtyRequest) GetCartId() int64 {
+	if x != nil {
+		return x.CartId
+	}
+	return 0
+}
+
+func (x *ChangeQtyRequest) GetProductId() int64 {
+	if x != nil {
+		return x.ProductId
+	}
+	return 0
+}
+
+func (x *ChangeQtyRequest) GetBy() int32 {
+	if x != nil {
+		return x.By
+	}
+	return 0
+}
+
+func (x *ChangeQtyRequest) GetExpectedVersion() int64 {
+	if x != nil {
+		return x.ExpectedVersion
+	}
+	return 0
+}
+
+func (x *ChangeQtyRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+// Names the cart by cart_id, or as the owner's ACTIVE cart at a company by company_id and user_id or cookie; that one is
+// created if there is none.
+type ChangeItemsRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	CartId    int64                  `protobuf:"varint,1,opt,name=cart_id,json=cartId,proto3" json:"cart_id,omitempty"`
+	CompanyId int64                  `protobuf:"varint,2,opt,name=company_id,json=companyId,proto3" json:"company_id,omitempty"`
+	UserId    int64                  `protobuf:"varint,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	Cookie    string                 `protobuf:"bytes,4,opt,name=cookie,proto3" json:"cookie,omitempty"`
+	// Made in this order. 1 to 500, or none where there are attributes.
+	Changes []*ItemChange `protobuf:"bytes,5,rep,name=changes,proto3" json:"changes,omitempty"`
+	// Of the cart itself.
+	Attributes *Attributes `protobuf:"bytes,6,opt,name=attributes,proto3" json:"attributes,omitempty"`
+	// The write is made only if the cart has this version; only with cart_id. 0: any.
+	ExpectedVersion int64 `protobuf:"varint,7,opt,name=expected_version,json=expectedVersion,proto3" json:"expected_version,omitempty"`
+	// The write is made only if the cart has one of these tags; only without cart_id.
+	IfMatch string `protobuf:"bytes,8,opt,name=if_match,json=ifMatch,proto3" json:"if_match,omitempty"`
+	// 1 to 255 visible ASCII characters. Under the same key a write is done once. Empty: no key.
+	IdempotencyKey string `protobuf:"bytes,9,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ChangeItemsRequest) Reset() {
+	*x = ChangeItemsRequest{}
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeItemsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeItemsRequest) ProtoMessage() {}
+
+func (x *ChangeItemsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeItemsRequest.ProtoReflect.Descriptor instead.
+func (*ChangeItemsRequest) Descriptor() ([]byte, []int) {
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ChangeItemsRequest) GetCartId() int64 {
+	if x != nil {
+		return x.CartId
+	}
+	return 0
+}
+
+func (x *ChangeItemsRequest) GetCompanyId() int64 {
+	if x != nil {
+		return x.CompanyId
+	}
+	return 0
+}
+
+func (x *ChangeItemsRequest) GetUserId() int64 {
+	if x != nil {
+		return x.UserId
+	}
+	return 0
+}
+
+func (x *ChangeItemsRequest) GetCookie() string {
+	if x != nil {
+		return x.Cookie
+	}
+	return ""
+}
+
+func (x *ChangeItemsRequest) GetChanges() []*ItemChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *ChangeItemsRequest) GetAttributes() *Attributes {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *ChangeItemsRequest) GetExpectedVersion() int64 {
+	if x != nil {
+		return x.ExpectedVersion
+	}
+	return 0
+}
+
+func (x *ChangeItemsRequest) GetIfMatch() string {
+	if x != nil {
+		return x.IfMatch
+	}
+	return ""
+}
+
+func (x *ChangeItemsRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+// ItemChange is one change of a cart's lines. A change of a line that is not there fails the whole request with NOT_FOUND,
+// except remove.
+type ItemChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Op:
+	//
+	//	*ItemChange_Put
+	//	*ItemChange_Set
+	//	*ItemChange_Change
+	//	*ItemChange_Remove
+	//	*ItemChange_Clear
+	Op            isItemChange_Op `protobuf_oneof:"op"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ItemChange) Reset() {
+	*x = ItemChange{}
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ItemChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ItemChange) ProtoMessage() {}
+
+func (x *ItemChange) ProtoReflect() protoreflect.Message {
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ItemChange.ProtoReflect.Descriptor instead.
+func (*ItemChange) Descriptor() ([]byte, []int) {
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ItemChange) GetOp() isItemChange_Op {
+	if x != nil {
+		return x.Op
+	}
+	return nil
+}
+
+func (x *ItemChange) GetPut() *PutItem {
+	if x != nil {
+		if x, ok := x.Op.(*ItemChange_Put); ok {
+			return x.Put
+		}
+	}
+	return nil
+}
+
+func (x *ItemChange) GetSet() *SetQty {
+	if x != nil {
+		if x, ok := x.Op.(*ItemChange_Set); ok {
+			return x.Set
+		}
+	}
+	return nil
+}
+
+func (x *ItemChange) GetChange() *ChangeBy {
+	if x != nil {
+		if x, ok := x.Op.(*ItemChange_Change); ok {
+			return x.Change
+		}
+	}
+	return nil
+}
+
+func (x *ItemChange) GetRemove() *RemoveLine {
+	if x != nil {
+		if x, ok := x.Op.(*ItemChange_Remove); ok {
+			return x.Remove
+		}
+	}
+	return nil
+}
+
+func (x *ItemChange) GetClear() *Clear {
+	if x != nil {
+		if x, ok := x.Op.(*ItemChange_Clear); ok {
+			return x.Clear
+		}
+	}
+	return nil
+}
+
+type isItemChange_Op interface {
+	isItemChange_Op()
+}
+
+type ItemChange_Put struct {
+	Put *PutItem `protobuf:"bytes,1,opt,name=put,proto3,oneof"`
+}
+
+type ItemChange_Set struct {
+	Set *SetQty `protobuf:"bytes,2,opt,name=set,proto3,oneof"`
+}
+
+type ItemChange_Change struct {
+	Change *ChangeBy `protobuf:"bytes,3,opt,name=change,proto3,oneof"`
+}
+
+type ItemChange_Remove struct {
+	Remove *RemoveLine `protobuf:"bytes,4,opt,name=remove,proto3,oneof"`
+}
+
+type ItemChange_Clear struct {
+	Clear *Clear `protobuf:"bytes,5,opt,name=clear,proto3,oneof"`
+}
+
+func (*ItemChange_Put) isItemChange_Op() {}
+
+func (*ItemChange_Set) isItemChange_Op() {}
+
+func (*ItemChange_Change) isItemChange_Op() {}
+
+func (*ItemChange_Remove) isItemChange_Op() {}
+
+func (*ItemChange_Clear) isItemChange_Op() {}
+
+// PutItem puts a line into the cart.
+type PutItem struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ProductId int64                  `protobuf:"varint,1,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
+	Name      string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// "0" to "99999999.99", with at most two digits after the point.
+	Price         string      `protobuf:"bytes,3,opt,name=price,proto3" json:"price,omitempty"`
+	Quantity      int32       `protobuf:"varint,4,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	IfPresent     IfPresent   `protobuf:"varint,5,opt,name=if_present,json=ifPresent,proto3,enum=sellio.cart.v1.IfPresent" json:"if_present,omitempty"`
+	Attributes    *Attributes `protobuf:"bytes,6,opt,name=attributes,proto3" json:"attributes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutItem) Reset() {
+	*x = PutItem{}
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutItem) ProtoMessage() {}
+
+func (x *PutItem) ProtoReflect() protoreflect.Message {
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutItem.ProtoReflect.Descriptor instead.
+func (*PutItem) Descriptor() ([]byte, []int) {
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *PutItem) GetProductId() int64 {
+	if x != nil {
+		return x.ProductId
+	}
+	return 0
+}
+
+func (x *PutItem) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PutItem) GetPrice() string {
+	if x != nil {
+		return x.Price
+	}
+	return ""
+}
+
+func (x *PutItem) GetQuantity() int32 {
+	if x != nil {
+		return x.Quantity
+	}
+	return 0
+}
+
+func (x *PutItem) GetIfPresent() IfPresent {
+	if x != nil {
+		return x.IfPresent
+	}
+	return IfPresent_IF_PRESENT_UNSPECIFIED
+}
+
+func (x *PutItem) GetAttributes() *Attributes {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+// SetQty sets the quantity of a line; 0 or less removes the line.
+type SetQty struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ProductId     int64                  `protobuf:"varint,1,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
+	Quantity      int32                  `protobuf:"varint,2,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetQty) Reset() {
+	*x = SetQty{}
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetQty) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetQty) ProtoMessage() {}
+
+func (x *SetQty) ProtoReflect() protoreflect.Message {
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetQty.ProtoReflect.Descriptor instead.
+func (*SetQty) Descriptor() ([]byte, []int) {
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *SetQty) GetProductId() int64 {
+	if x != nil {
+		return x.ProductId
+	}
+	return 0
+}
+
+func (x *SetQty) GetQuantity() int32 {
+	if x != nil {
+		return x.Quantity
+	}
+	return 0
+}
+
+// ChangeBy adds to the quantity of a line; a result of 0 or less removes the line.
+type ChangeBy struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ProductId int64                  `protobuf:"varint,1,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
+	// -1,000,000 to 1,000,000, but not 0.
+	By            int32 `protobuf:"zigzag32,2,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeBy) Reset() {
+	*x = ChangeBy{}
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeBy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeBy) ProtoMessage() {}
+
+func (x *ChangeBy) ProtoReflect() protoreflect.Message {
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeBy.ProtoReflect.Descriptor instead.
+func (*ChangeBy) Descriptor() ([]byte, []int) {
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ChangeBy) GetProductId() int64 {
+	if x != nil {
+		return x.ProductId
+	}
+	return 0
+}
+
+func (x *ChangeBy) GetBy() int32 {
+	if x != nil {
+		return x.By
+	}
+	return 0
+}
+
+// RemoveLine removes a line.
+type RemoveLine struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ProductId     int64                  `protobuf:"varint,1,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveLine) Reset() {
+	*x = RemoveLine{}
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveLine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveLine) ProtoMessage() {}
+
+func (x *RemoveLine) ProtoReflect() protoreflect.Message {
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveLine.ProtoReflect.Descriptor instead.
+func (*RemoveLine) Descriptor() ([]byte, []int) {
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RemoveLine) GetProductId() int64 {
+	if x != nil {
+		return x.ProductId
+	}
+	return 0
+}
+
+// Clear removes all lines.
+type Clear struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Clear) Reset() {
+	*x = Clear{}
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Clear) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Clear) ProtoMessage() {}
+
+func (x *Clear) ProtoReflect() protoreflect.Message {
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Clear.ProtoReflect.Descriptor instead.
+func (*Clear) Descriptor() ([]byte, []int) {
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{18}
+}
+
+type ChangeStatusesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 200 different carts of one owner.
+	Carts  []*CartVersion `protobuf:"bytes,1,rep,name=carts,proto3" json:"carts,omitempty"`
+	Status CartStatus     `protobuf:"varint,2,opt,name=status,proto3,enum=sellio.cart.v1.CartStatus" json:"status,omitempty"`
+	// With LOCKED: after how many seconds the lock ends by itself, 10 to 86,400. 0: never. Locking a cart again keeps the later
+	// end.
+	LockSeconds int32 `protobuf:"varint,3,opt,name=lock_seconds,json=lockSeconds,proto3" json:"lock_seconds,omitempty"`
+	// With LOCKED and CHECKED_OUT: names the payment, in 1 to 255 characters. A cart that was locked with a reference is locked
+	// again or checked out only with the same one, or with none.
+	Reference string `protobuf:"bytes,4,opt,name=reference,proto3" json:"reference,omitempty"`
+	// With ACTIVE only.
+	IfActive IfActive `protobuf:"varint,5,opt,name=if_active,json=ifActive,proto3,enum=sellio.cart.v1.IfActive" json:"if_active,omitempty"`
+	// 1 to 255 visible ASCII characters. Under the same key a write is done once. Empty: no key.
+	IdempotencyKey string `protobuf:"bytes,7,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ChangeStatusesRequest) Reset() {
+	*x = ChangeStatusesRequest{}
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeStatusesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeStatusesRequest) ProtoMessage() {}
+
+func (x *ChangeStatusesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeStatusesRequest.ProtoReflect.Descriptor instead.
+func (*ChangeStatusesRequest) Descriptor() ([]byte, []int) {
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ChangeStatusesRequest) GetCarts() []*CartVersion {
+	if x != nil {
+		return x.Carts
+	}
+	return nil
+}
+
+func (x *ChangeStatusesRequest) GetStatus() CartStatus {
+	if x != nil {
+		return x.Status
+	}
+	return CartStatus_CART_STATUS_UNSPECIFIED
+}
+
+func (x *ChangeStatusesRequest) GetLockSeconds() int32 {
+	if x != nil {
+		return x.LockSeconds
+	}
+	return 0
+}
+
+func (x *ChangeStatusesRequest) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *ChangeStatusesRequest) GetIfActive() IfActive {
+	if x != nil {
+		return x.IfActive
+	}
+	return IfActive_IF_ACTIVE_UNSPECIFIED
+}
+
+func (x *ChangeStatusesRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+// CartVersion names a cart, and the version that it must have. 0: any.
+type CartVersion struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Version       int64                  `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CartVersion) Reset() {
+	*x = CartVersion{}
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CartVersion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CartVersion) ProtoMessage() {}
+
+func (x *CartVersion) ProtoReflect() protoreflect.Message {
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CartVersion.ProtoReflect.Descriptor instead.
+func (*CartVersion) Descriptor() ([]byte, []int) {
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *CartVersion) GetId() int64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *CartVersion) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+// An owner is needed: user_id or cookie.
+type GetBasketRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	UserId int64                  `protobuf:"varint,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	Cookie string                 `protobuf:"bytes,2,opt,name=cookie,proto3" json:"cookie,omitempty"`
+	// ACTIVE or LOCKED; unspecified: ACTIVE.
+	Status CartStatus `protobuf:"varint,3,opt,name=status,proto3,enum=sellio.cart.v1.CartStatus" json:"status,omitempty"`
+	// Only carts with ids below this one. 0: all.
+	Before        int64 `protobuf:"varint,4,opt,name=before,proto3" json:"before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetBasketRequest) Reset() {
+	*x = GetBasketRequest{}
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetBasketRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetBasketRequest) ProtoMessage() {}
+
+func (x *GetBasketRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetBasketRequest.ProtoReflect.Descriptor instead.
+func (*GetBasketRequest) Descriptor() ([]byte, []int) {
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *GetBasketRequest) GetUserId() int64 {
+	if x != nil {
+		return x.UserId
+	}
+	return 0
+}
+
+func (x *GetBasketRequest) GetCookie() string {
+	if x != nil {
+		return x.Cookie
+	}
+	return ""
+}
+
+func (x *GetBasketRequest) GetStatus() CartStatus {
+	if x != nil {
+		return x.Status
+	}
+	return CartStatus_CART_STATUS_UNSPECIFIED
+}
+
+func (x *GetBasketRequest) GetBefore() int64 {
+	if x != nil {
+		return x.Before
+	}
+	return 0
+}
+
+// Basket is an owner's carts at all companies.
+type Basket struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 0: none.
+	UserId int64 `protobuf:"varint,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// Empty: none.
+	Cookie string `protobuf:"bytes,2,opt,name=cookie,proto3" json:"cookie,omitempty"`
+	// At most 200 and about 4 MiB.
+	Carts []*Cart `protobuf:"bytes,3,rep,name=carts,proto3" json:"carts,omitempty"`
+	// Carts, on other pages too. Absent where there are more than 1,000.
+	CartsCount *int64 `protobuf:"varint,4,opt,name=carts_count,json=cartsCount,proto3,oneof" json:"carts_count,omitempty"`
+	// Lines of all these carts.
+	ItemsCount *int64 `protobuf:"varint,5,opt,name=items_count,json=itemsCount,proto3,oneof" json:"items_count,omitempty"`
+	// The exact sum of all these carts.
+	TotalAmount *string `protobuf:"bytes,6,opt,name=total_amount,json=totalAmount,proto3,oneof" json:"total_amount,omitempty"`
+	// There are further carts, with smaller ids.
+	More bool `protobuf:"varint,7,opt,name=more,proto3" json:"more,omitempty"`
+	// The request was done before, under the same key. The carts are as they are now.
+	Replayed      bool `protobuf:"varint,8,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Basket) Reset() {
+	*x = Basket{}
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Basket) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Basket) ProtoMessage() {}
+
+func (x *Basket) ProtoReflect() protoreflect.Message {
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Basket.ProtoReflect.Descriptor instead.
+func (*Basket) Descriptor() ([]byte, []int) {
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Basket) GetUserId() int64 {
+	if x != nil {
+		return x.UserId
+	}
+	return 0
+}
+
+func (x *Basket) GetCookie() string {
+	if x != nil {
+		return x.Cookie
+	}
+	return ""
+}
+
+func (x *Basket) GetCarts() []*Cart {
+	if x != nil {
+		return x.Carts
+	}
+	return nil
+}
+
+func (x *Basket) GetCartsCount() int64 {
+	if x != nil && x.CartsCount != nil {
+		return *x.CartsCount
+	}
+	return 0
+}
+
+func (x *Basket) GetItemsCount() int64 {
+	if x != nil && x.ItemsCount != nil {
+		return *x.ItemsCount
+	}
+	return 0
+}
+
+func (x *Basket) GetTotalAmount() string {
+	if x != nil && x.TotalAmount != nil {
+		return *x.TotalAmount
+	}
+	return ""
+}
+
+func (x *Basket) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+func (x *Basket) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+type MergeCartsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A caller who is a user may leave it out.
+	UserId int64 `protobuf:"varint,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// Of the guest. Empty: that of the metadata "cookie"; where there is none, nothing is merged.
+	Cookie string      `protobuf:"bytes,2,opt,name=cookie,proto3" json:"cookie,omitempty"`
+	Policy MergePolicy `protobuf:"varint,3,opt,name=policy,proto3,enum=sellio.cart.v1.MergePolicy" json:"policy,omitempty"`
+	// Only at this company. 0: at all.
+	CompanyId     int64 `protobuf:"varint,4,opt,name=company_id,json=companyId,proto3" json:"company_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MergeCartsRequest) Reset() {
+	*x = MergeCartsRequest{}
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MergeCartsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MergeCartsRequest) ProtoMessage() {}
+
+func (x *MergeCartsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MergeCartsRequest.ProtoReflect.Descriptor instead.
+func (*MergeCartsRequest) Descriptor() ([]byte, []int) {
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *MergeCartsRequest) GetUserId() int64 {
+	if x != nil {
+		return x.UserId
+	}
+	return 0
+}
+
+func (x *MergeCartsRequest) GetCookie() string {
+	if x != nil {
+		return x.Cookie
+	}
+	return ""
+}
+
+func (x *MergeCartsRequest) GetPolicy() MergePolicy {
+	if x != nil {
+		return x.Policy
+	}
+	return MergePolicy_MERGE_POLICY_UNSPECIFIED
+}
+
+func (x *MergeCartsRequest) GetCompanyId() int64 {
+	if x != nil {
+		return x.CompanyId
+	}
+	return 0
+}
+
+type MergeCartsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of their companies.
+	Merged []*MergedCart `protobuf:"bytes,1,rep,name=merged,proto3" json:"merged,omitempty"`
+	// Of the user.
+	Basket *Basket `protobuf:"bytes,2,opt,name=basket,proto3" json:"basket,omitempty"`
+	// There are further carts to merge. The request is to be sent again.
+	More          bool `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MergeCartsResponse) Reset() {
+	*x = MergeCartsResponse{}
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MergeCartsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MergeCartsResponse) ProtoMessage() {}
+
+func (x *MergeCartsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MergeCartsResponse.ProtoReflect.Descriptor instead.
+func (*MergeCartsResponse) Descriptor() ([]byte, []int) {
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *MergeCartsResponse) GetMerged() []*MergedCart {
+	if x != nil {
+		return x.Merged
+	}
+	return nil
+}
+
+func (x *MergeCartsResponse) GetBasket() *Basket {
+	if x != nil {
+		return x.Basket
+	}
+	return nil
+}
+
+func (x *MergeCartsResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+// MergedCart is what became of a guest's cart.
+type MergedCart struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	CompanyId int64                  `protobuf:"varint,1,opt,name=company_id,json=companyId,proto3" json:"company_id,omitempty"`
+	// The guest's cart.
+	From int64 `protobuf:"varint,2,opt,name=from,proto3" json:"from,omitempty"`
+	// The cart that has the lines now.
+	Into   int64       `protobuf:"varint,3,opt,name=into,proto3" json:"into,omitempty"`
+	Result MergeResult `protobuf:"varint,4,opt,name=result,proto3,enum=sellio.cart.v1.MergeResult" json:"result,omitempty"`
+	// Products whose lines did not fit and are still in the guest's cart.
+	Left []int64 `protobuf:"varint,5,rep,packed,name=left,proto3" json:"left,omitempty"`
+	// Of the cart that has the lines now.
+	Status        CartStatus `protobuf:"varint,6,opt,name=status,proto3,enum=sellio.cart.v1.CartStatus" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MergedCart) Reset() {
+	*x = MergedCart{}
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MergedCart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MergedCart) ProtoMessage() {}
+
+func (x *MergedCart) ProtoReflect() protoreflect.Message {
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MergedCart.ProtoReflect.Descriptor instead.
+func (*MergedCart) Descriptor() ([]byte, []int) {
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *MergedCart) GetCompanyId() int64 {
+	if x != nil {
+		return x.CompanyId
+	}
+	return 0
+}
+
+func (x *MergedCart) GetFrom() int64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *MergedCart) GetInto() int64 {
+	if x != nil {
+		return x.Into
+	}
+	return 0
+}
+
+func (x *MergedCart) GetResult() MergeResult {
+	if x != nil {
+		return x.Result
+	}
+	return MergeResult_MERGE_RESULT_UNSPECIFIED
+}
+
+func (x *MergedCart) GetLeft() []int64 {
+	if x != nil {
+		return x.Left
+	}
+	return nil
+}
+
+func (x *MergedCart) GetStatus() CartStatus {
+	if x != nil {
+		return x.Status
+	}
+	return CartStatus_CART_STATUS_UNSPECIFIED
+}
+
 type GetCartRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	CartId        int64                  `protobuf:"varint,1,opt,name=cart_id,json=cartId,proto3" json:"cart_id,omitempty"`
@@ -775,7 +2413,7 @@ type GetCartRequest struct {
 
 func (x *GetCartRequest) Reset() {
 	*x = GetCartRequest{}
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[10]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -787,7 +2425,7 @@ func (x *GetCartRequest) String() string {
 func (*GetCartRequest) ProtoMessage() {}
 
 func (x *GetCartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[10]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -800,7 +2438,7 @@ func (x *GetCartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCartRequest.ProtoReflect.Descriptor instead.
 func (*GetCartRequest) Descriptor() ([]byte, []int) {
-	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{10}
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetCartRequest) GetCartId() int64 {
@@ -822,7 +2460,7 @@ type GetActiveCartRequest struct {
 
 func (x *GetActiveCartRequest) Reset() {
 	*x = GetActiveCartRequest{}
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[11]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -834,7 +2472,7 @@ func (x *GetActiveCartRequest) String() string {
 func (*GetActiveCartRequest) ProtoMessage() {}
 
 func (x *GetActiveCartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[11]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -847,7 +2485,7 @@ func (x *GetActiveCartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetActiveCartRequest.ProtoReflect.Descriptor instead.
 func (*GetActiveCartRequest) Descriptor() ([]byte, []int) {
-	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{11}
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetActiveCartRequest) GetCompanyId() int64 {
@@ -888,7 +2526,7 @@ type ListByUserRequest struct {
 
 func (x *ListByUserRequest) Reset() {
 	*x = ListByUserRequest{}
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[12]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +2538,7 @@ func (x *ListByUserRequest) String() string {
 func (*ListByUserRequest) ProtoMessage() {}
 
 func (x *ListByUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[12]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +2551,7 @@ func (x *ListByUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListByUserRequest.ProtoReflect.Descriptor instead.
 func (*ListByUserRequest) Descriptor() ([]byte, []int) {
-	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{12}
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListByUserRequest) GetUserId() int64 {
@@ -961,7 +2599,7 @@ type ListByIdsRequest struct {
 
 func (x *ListByIdsRequest) Reset() {
 	*x = ListByIdsRequest{}
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[13]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -973,7 +2611,7 @@ func (x *ListByIdsRequest) String() string {
 func (*ListByIdsRequest) ProtoMessage() {}
 
 func (x *ListByIdsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sellio_cart_v1_cart_proto_msgTypes[13]
+	mi := &file_sellio_cart_v1_cart_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -986,7 +2624,7 @@ func (x *ListByIdsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListByIdsRequest.ProtoReflect.Descriptor instead.
 func (*ListByIdsRequest) Descriptor() ([]byte, []int) {
-	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{13}
+	return file_sellio_cart_v1_cart_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListByIdsRequest) GetIds() []int64 {
@@ -1000,13 +2638,25 @@ var File_sellio_cart_v1_cart_proto protoreflect.FileDescriptor
 
 const file_sellio_cart_v1_cart_proto_rawDesc = "" +
 	"\n" +
-	"\x19sellio/cart/v1/cart.proto\x12\x0esellio.cart.v1\"o\n" +
+	"\x19sellio/cart/v1/cart.proto\x12\x0esellio.cart.v1\"\x87\x01\n" +
+	"\n" +
+	"Attributes\x12>\n" +
+	"\x06values\x18\x01 \x03(\v2&.sellio.cart.v1.Attributes.ValuesEntryR\x06values\x1a9\n" +
+	"\vValuesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xfe\x01\n" +
 	"\bCartItem\x12\x1d\n" +
 	"\n" +
 	"product_id\x18\x01 \x01(\x03R\tproductId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
 	"\x05price\x18\x03 \x01(\tR\x05price\x12\x1a\n" +
-	"\bquantity\x18\x04 \x01(\x05R\bquantity\"\xc5\x02\n" +
+	"\bquantity\x18\x04 \x01(\x05R\bquantity\x12H\n" +
+	"\n" +
+	"attributes\x18\x05 \x03(\v2(.sellio.cart.v1.CartItem.AttributesEntryR\n" +
+	"attributes\x1a=\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01J\x04\b\x06\x10\t\"\x8b\x04\n" +
 	"\x04Cart\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x1d\n" +
 	"\n" +
@@ -1021,16 +2671,27 @@ const file_sellio_cart_v1_cart_proto_rawDesc = "" +
 	"\aversion\x18\t \x01(\x03R\aversion\x12\x1d\n" +
 	"\n" +
 	"updated_at\x18\n" +
-	" \x01(\tR\tupdatedAt\"8\n" +
+	" \x01(\tR\tupdatedAt\x12D\n" +
+	"\n" +
+	"attributes\x18\v \x03(\v2$.sellio.cart.v1.Cart.AttributesEntryR\n" +
+	"attributes\x12!\n" +
+	"\flocked_until\x18\f \x01(\tR\vlockedUntil\x12\x1c\n" +
+	"\treference\x18\r \x01(\tR\treference\x1a=\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"T\n" +
 	"\fCartResponse\x12(\n" +
-	"\x04cart\x18\x01 \x01(\v2\x14.sellio.cart.v1.CartR\x04cart\"6\n" +
+	"\x04cart\x18\x01 \x01(\v2\x14.sellio.cart.v1.CartR\x04cart\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"6\n" +
 	"\bCartList\x12*\n" +
-	"\x05carts\x18\x01 \x03(\v2\x14.sellio.cart.v1.CartR\x05carts\"c\n" +
+	"\x05carts\x18\x01 \x03(\v2\x14.sellio.cart.v1.CartR\x05carts\"\xa7\x01\n" +
 	"\x11UpsertCartRequest\x12\x1d\n" +
 	"\n" +
 	"company_id\x18\x01 \x01(\x03R\tcompanyId\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\x03R\x06userId\x12\x16\n" +
-	"\x06cookie\x18\x03 \x01(\tR\x06cookie\"\xc5\x01\n" +
+	"\x06cookie\x18\x03 \x01(\tR\x06cookie\x12'\n" +
+	"\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKey\x12\x19\n" +
+	"\bif_match\x18\x05 \x01(\tR\aifMatch\"\xff\x02\n" +
 	"\x0eAddItemRequest\x12\x1d\n" +
 	"\n" +
 	"company_id\x18\x01 \x01(\x03R\tcompanyId\x12\x17\n" +
@@ -1040,26 +2701,150 @@ const file_sellio_cart_v1_cart_proto_rawDesc = "" +
 	"product_id\x18\x04 \x01(\x03R\tproductId\x12\x12\n" +
 	"\x04name\x18\x05 \x01(\tR\x04name\x12\x14\n" +
 	"\x05price\x18\x06 \x01(\tR\x05price\x12\x1a\n" +
-	"\bquantity\x18\a \x01(\x05R\bquantity\"\x91\x01\n" +
+	"\bquantity\x18\a \x01(\x05R\bquantity\x12\x19\n" +
+	"\bif_match\x18\b \x01(\tR\aifMatch\x12'\n" +
+	"\x0fidempotency_key\x18\t \x01(\tR\x0eidempotencyKey\x128\n" +
+	"\n" +
+	"if_present\x18\n" +
+	" \x01(\x0e2\x19.sellio.cart.v1.IfPresentR\tifPresent\x12:\n" +
+	"\n" +
+	"attributes\x18\v \x01(\v2\x1a.sellio.cart.v1.AttributesR\n" +
+	"attributes\"\xdb\x02\n" +
 	"\x11UpsertItemRequest\x12\x17\n" +
 	"\acart_id\x18\x01 \x01(\x03R\x06cartId\x12\x1d\n" +
 	"\n" +
 	"product_id\x18\x02 \x01(\x03R\tproductId\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12\x14\n" +
 	"\x05price\x18\x04 \x01(\tR\x05price\x12\x1a\n" +
-	"\bquantity\x18\x05 \x01(\x05R\bquantity\"f\n" +
+	"\bquantity\x18\x05 \x01(\x05R\bquantity\x12)\n" +
+	"\x10expected_version\x18\x06 \x01(\x03R\x0fexpectedVersion\x12'\n" +
+	"\x0fidempotency_key\x18\a \x01(\tR\x0eidempotencyKey\x128\n" +
+	"\n" +
+	"if_present\x18\b \x01(\x0e2\x19.sellio.cart.v1.IfPresentR\tifPresent\x12:\n" +
+	"\n" +
+	"attributes\x18\t \x01(\v2\x1a.sellio.cart.v1.AttributesR\n" +
+	"attributes\"\xba\x01\n" +
 	"\x10UpdateQtyRequest\x12\x17\n" +
 	"\acart_id\x18\x01 \x01(\x03R\x06cartId\x12\x1d\n" +
 	"\n" +
 	"product_id\x18\x02 \x01(\x03R\tproductId\x12\x1a\n" +
-	"\bquantity\x18\x03 \x01(\x05R\bquantity\"K\n" +
+	"\bquantity\x18\x03 \x01(\x05R\bquantity\x12)\n" +
+	"\x10expected_version\x18\x04 \x01(\x03R\x0fexpectedVersion\x12'\n" +
+	"\x0fidempotency_key\x18\x05 \x01(\tR\x0eidempotencyKey\"\x9f\x01\n" +
 	"\x11RemoveItemRequest\x12\x17\n" +
 	"\acart_id\x18\x01 \x01(\x03R\x06cartId\x12\x1d\n" +
 	"\n" +
-	"product_id\x18\x02 \x01(\x03R\tproductId\"b\n" +
+	"product_id\x18\x02 \x01(\x03R\tproductId\x12)\n" +
+	"\x10expected_version\x18\x03 \x01(\x03R\x0fexpectedVersion\x12'\n" +
+	"\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKey\"\xae\x02\n" +
 	"\x13ChangeStatusRequest\x12\x17\n" +
 	"\acart_id\x18\x01 \x01(\x03R\x06cartId\x122\n" +
-	"\x06status\x18\x02 \x01(\x0e2\x1a.sellio.cart.v1.CartStatusR\x06status\")\n" +
+	"\x06status\x18\x02 \x01(\x0e2\x1a.sellio.cart.v1.CartStatusR\x06status\x12)\n" +
+	"\x10expected_version\x18\x03 \x01(\x03R\x0fexpectedVersion\x12'\n" +
+	"\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKey\x12!\n" +
+	"\flock_seconds\x18\x05 \x01(\x05R\vlockSeconds\x12\x1c\n" +
+	"\treference\x18\x06 \x01(\tR\treference\x125\n" +
+	"\tif_active\x18\a \x01(\x0e2\x18.sellio.cart.v1.IfActiveR\bifActive\"\xae\x01\n" +
+	"\x10ChangeQtyRequest\x12\x17\n" +
+	"\acart_id\x18\x01 \x01(\x03R\x06cartId\x12\x1d\n" +
+	"\n" +
+	"product_id\x18\x02 \x01(\x03R\tproductId\x12\x0e\n" +
+	"\x02by\x18\x03 \x01(\x11R\x02by\x12)\n" +
+	"\x10expected_version\x18\x04 \x01(\x03R\x0fexpectedVersion\x12'\n" +
+	"\x0fidempotency_key\x18\x05 \x01(\tR\x0eidempotencyKey\"\xde\x02\n" +
+	"\x12ChangeItemsRequest\x12\x17\n" +
+	"\acart_id\x18\x01 \x01(\x03R\x06cartId\x12\x1d\n" +
+	"\n" +
+	"company_id\x18\x02 \x01(\x03R\tcompanyId\x12\x17\n" +
+	"\auser_id\x18\x03 \x01(\x03R\x06userId\x12\x16\n" +
+	"\x06cookie\x18\x04 \x01(\tR\x06cookie\x124\n" +
+	"\achanges\x18\x05 \x03(\v2\x1a.sellio.cart.v1.ItemChangeR\achanges\x12:\n" +
+	"\n" +
+	"attributes\x18\x06 \x01(\v2\x1a.sellio.cart.v1.AttributesR\n" +
+	"attributes\x12)\n" +
+	"\x10expected_version\x18\a \x01(\x03R\x0fexpectedVersion\x12\x19\n" +
+	"\bif_match\x18\b \x01(\tR\aifMatch\x12'\n" +
+	"\x0fidempotency_key\x18\t \x01(\tR\x0eidempotencyKey\"\x8a\x02\n" +
+	"\n" +
+	"ItemChange\x12+\n" +
+	"\x03put\x18\x01 \x01(\v2\x17.sellio.cart.v1.PutItemH\x00R\x03put\x12*\n" +
+	"\x03set\x18\x02 \x01(\v2\x16.sellio.cart.v1.SetQtyH\x00R\x03set\x122\n" +
+	"\x06change\x18\x03 \x01(\v2\x18.sellio.cart.v1.ChangeByH\x00R\x06change\x124\n" +
+	"\x06remove\x18\x04 \x01(\v2\x1a.sellio.cart.v1.RemoveLineH\x00R\x06remove\x12-\n" +
+	"\x05clear\x18\x05 \x01(\v2\x15.sellio.cart.v1.ClearH\x00R\x05clearB\x04\n" +
+	"\x02opJ\x04\b\x06\x10\a\"\xe4\x01\n" +
+	"\aPutItem\x12\x1d\n" +
+	"\n" +
+	"product_id\x18\x01 \x01(\x03R\tproductId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
+	"\x05price\x18\x03 \x01(\tR\x05price\x12\x1a\n" +
+	"\bquantity\x18\x04 \x01(\x05R\bquantity\x128\n" +
+	"\n" +
+	"if_present\x18\x05 \x01(\x0e2\x19.sellio.cart.v1.IfPresentR\tifPresent\x12:\n" +
+	"\n" +
+	"attributes\x18\x06 \x01(\v2\x1a.sellio.cart.v1.AttributesR\n" +
+	"attributes\"C\n" +
+	"\x06SetQty\x12\x1d\n" +
+	"\n" +
+	"product_id\x18\x01 \x01(\x03R\tproductId\x12\x1a\n" +
+	"\bquantity\x18\x02 \x01(\x05R\bquantity\"9\n" +
+	"\bChangeBy\x12\x1d\n" +
+	"\n" +
+	"product_id\x18\x01 \x01(\x03R\tproductId\x12\x0e\n" +
+	"\x02by\x18\x02 \x01(\x11R\x02by\"+\n" +
+	"\n" +
+	"RemoveLine\x12\x1d\n" +
+	"\n" +
+	"product_id\x18\x01 \x01(\x03R\tproductId\"\a\n" +
+	"\x05Clear\"\xa5\x02\n" +
+	"\x15ChangeStatusesRequest\x121\n" +
+	"\x05carts\x18\x01 \x03(\v2\x1b.sellio.cart.v1.CartVersionR\x05carts\x122\n" +
+	"\x06status\x18\x02 \x01(\x0e2\x1a.sellio.cart.v1.CartStatusR\x06status\x12!\n" +
+	"\flock_seconds\x18\x03 \x01(\x05R\vlockSeconds\x12\x1c\n" +
+	"\treference\x18\x04 \x01(\tR\treference\x125\n" +
+	"\tif_active\x18\x05 \x01(\x0e2\x18.sellio.cart.v1.IfActiveR\bifActive\x12'\n" +
+	"\x0fidempotency_key\x18\a \x01(\tR\x0eidempotencyKeyJ\x04\b\x06\x10\a\"7\n" +
+	"\vCartVersion\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x03R\aversion\"\x8f\x01\n" +
+	"\x10GetBasketRequest\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\x03R\x06userId\x12\x16\n" +
+	"\x06cookie\x18\x02 \x01(\tR\x06cookie\x122\n" +
+	"\x06status\x18\x03 \x01(\x0e2\x1a.sellio.cart.v1.CartStatusR\x06status\x12\x16\n" +
+	"\x06before\x18\x04 \x01(\x03R\x06before\"\xba\x02\n" +
+	"\x06Basket\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\x03R\x06userId\x12\x16\n" +
+	"\x06cookie\x18\x02 \x01(\tR\x06cookie\x12*\n" +
+	"\x05carts\x18\x03 \x03(\v2\x14.sellio.cart.v1.CartR\x05carts\x12$\n" +
+	"\vcarts_count\x18\x04 \x01(\x03H\x00R\n" +
+	"cartsCount\x88\x01\x01\x12$\n" +
+	"\vitems_count\x18\x05 \x01(\x03H\x01R\n" +
+	"itemsCount\x88\x01\x01\x12&\n" +
+	"\ftotal_amount\x18\x06 \x01(\tH\x02R\vtotalAmount\x88\x01\x01\x12\x12\n" +
+	"\x04more\x18\a \x01(\bR\x04more\x12\x1a\n" +
+	"\breplayed\x18\b \x01(\bR\breplayedB\x0e\n" +
+	"\f_carts_countB\x0e\n" +
+	"\f_items_countB\x0f\n" +
+	"\r_total_amount\"\x98\x01\n" +
+	"\x11MergeCartsRequest\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\x03R\x06userId\x12\x16\n" +
+	"\x06cookie\x18\x02 \x01(\tR\x06cookie\x123\n" +
+	"\x06policy\x18\x03 \x01(\x0e2\x1b.sellio.cart.v1.MergePolicyR\x06policy\x12\x1d\n" +
+	"\n" +
+	"company_id\x18\x04 \x01(\x03R\tcompanyId\"\x8c\x01\n" +
+	"\x12MergeCartsResponse\x122\n" +
+	"\x06merged\x18\x01 \x03(\v2\x1a.sellio.cart.v1.MergedCartR\x06merged\x12.\n" +
+	"\x06basket\x18\x02 \x01(\v2\x16.sellio.cart.v1.BasketR\x06basket\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\"\xd0\x01\n" +
+	"\n" +
+	"MergedCart\x12\x1d\n" +
+	"\n" +
+	"company_id\x18\x01 \x01(\x03R\tcompanyId\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\x03R\x04from\x12\x12\n" +
+	"\x04into\x18\x03 \x01(\x03R\x04into\x123\n" +
+	"\x06result\x18\x04 \x01(\x0e2\x1b.sellio.cart.v1.MergeResultR\x06result\x12\x12\n" +
+	"\x04left\x18\x05 \x03(\x03R\x04left\x122\n" +
+	"\x06status\x18\x06 \x01(\x0e2\x1a.sellio.cart.v1.CartStatusR\x06status\")\n" +
 	"\x0eGetCartRequest\x12\x17\n" +
 	"\acart_id\x18\x01 \x01(\x03R\x06cartId\"f\n" +
 	"\x14GetActiveCartRequest\x12\x1d\n" +
@@ -1084,7 +2869,28 @@ const file_sellio_cart_v1_cart_proto_rawDesc = "" +
 	"\n" +
 	"\x06LOCKED\x10\x02\x12\x0f\n" +
 	"\vCHECKED_OUT\x10\x03\x12\r\n" +
-	"\tCANCELLED\x10\x042\x95\x06\n" +
+	"\tCANCELLED\x10\x04*S\n" +
+	"\tIfPresent\x12\x1a\n" +
+	"\x16IF_PRESENT_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12IF_PRESENT_REPLACE\x10\x01\x12\x12\n" +
+	"\x0eIF_PRESENT_ADD\x10\x02*P\n" +
+	"\bIfActive\x12\x19\n" +
+	"\x15IF_ACTIVE_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10IF_ACTIVE_REFUSE\x10\x01\x12\x13\n" +
+	"\x0fIF_ACTIVE_MERGE\x10\x02*\xb7\x01\n" +
+	"\vMergePolicy\x12\x1c\n" +
+	"\x18MERGE_POLICY_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10MERGE_POLICY_MAX\x10\x01\x12\x14\n" +
+	"\x10MERGE_POLICY_SUM\x10\x02\x12\x16\n" +
+	"\x12MERGE_POLICY_GUEST\x10\x03\x12\x15\n" +
+	"\x11MERGE_POLICY_USER\x10\x04\x12\x18\n" +
+	"\x14MERGE_POLICY_REPLACE\x10\x05\x12\x15\n" +
+	"\x11MERGE_POLICY_KEEP\x10\x06*u\n" +
+	"\vMergeResult\x12\x1c\n" +
+	"\x18MERGE_RESULT_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13MERGE_RESULT_MERGED\x10\x01\x12\x16\n" +
+	"\x12MERGE_RESULT_MOVED\x10\x02\x12\x17\n" +
+	"\x13MERGE_RESULT_FAILED\x10\x032\xa0\t\n" +
 	"\vCartService\x12M\n" +
 	"\n" +
 	"UpsertCart\x12!.sellio.cart.v1.UpsertCartRequest\x1a\x1c.sellio.cart.v1.CartResponse\x12G\n" +
@@ -1094,11 +2900,17 @@ const file_sellio_cart_v1_cart_proto_rawDesc = "" +
 	"\tUpdateQty\x12 .sellio.cart.v1.UpdateQtyRequest\x1a\x1c.sellio.cart.v1.CartResponse\x12M\n" +
 	"\n" +
 	"RemoveItem\x12!.sellio.cart.v1.RemoveItemRequest\x1a\x1c.sellio.cart.v1.CartResponse\x12Q\n" +
-	"\fChangeStatus\x12#.sellio.cart.v1.ChangeStatusRequest\x1a\x1c.sellio.cart.v1.CartResponse\x12G\n" +
+	"\fChangeStatus\x12#.sellio.cart.v1.ChangeStatusRequest\x1a\x1c.sellio.cart.v1.CartResponse\x12K\n" +
+	"\tChangeQty\x12 .sellio.cart.v1.ChangeQtyRequest\x1a\x1c.sellio.cart.v1.CartResponse\x12O\n" +
+	"\vChangeItems\x12\".sellio.cart.v1.ChangeItemsRequest\x1a\x1c.sellio.cart.v1.CartResponse\x12O\n" +
+	"\x0eChangeStatuses\x12%.sellio.cart.v1.ChangeStatusesRequest\x1a\x16.sellio.cart.v1.Basket\x12S\n" +
+	"\n" +
+	"MergeCarts\x12!.sellio.cart.v1.MergeCartsRequest\x1a\".sellio.cart.v1.MergeCartsResponse\x12G\n" +
 	"\aGetCart\x12\x1e.sellio.cart.v1.GetCartRequest\x1a\x1c.sellio.cart.v1.CartResponse\x12S\n" +
 	"\rGetActiveCart\x12$.sellio.cart.v1.GetActiveCartRequest\x1a\x1c.sellio.cart.v1.CartResponse\x12I\n" +
 	"\n" +
-	"ListByUser\x12!.sellio.cart.v1.ListByUserRequest\x1a\x18.sellio.cart.v1.CartList\x12G\n" +
+	"ListByUser\x12!.sellio.cart.v1.ListByUserRequest\x1a\x18.sellio.cart.v1.CartList\x12E\n" +
+	"\tGetBasket\x12 .sellio.cart.v1.GetBasketRequest\x1a\x16.sellio.cart.v1.Basket\x12G\n" +
 	"\tListByIds\x12 .sellio.cart.v1.ListByIdsRequest\x1a\x18.sellio.cart.v1.CartListB9Z7github.com/sellio/sellio-cart/api/sellio/cart/v1;cartv1b\x06proto3"
 
 var (
@@ -1113,57 +2925,117 @@ func file_sellio_cart_v1_cart_proto_rawDescGZIP() []byte {
 	return file_sellio_cart_v1_cart_proto_rawDescData
 }
 
-var file_sellio_cart_v1_cart_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_sellio_cart_v1_cart_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_sellio_cart_v1_cart_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_sellio_cart_v1_cart_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_sellio_cart_v1_cart_proto_goTypes = []any{
-	(CartStatus)(0),              // 0: sellio.cart.v1.CartStatus
-	(*CartItem)(nil),             // 1: sellio.cart.v1.CartItem
-	(*Cart)(nil),                 // 2: sellio.cart.v1.Cart
-	(*CartResponse)(nil),         // 3: sellio.cart.v1.CartResponse
-	(*CartList)(nil),             // 4: sellio.cart.v1.CartList
-	(*UpsertCartRequest)(nil),    // 5: sellio.cart.v1.UpsertCartRequest
-	(*AddItemRequest)(nil),       // 6: sellio.cart.v1.AddItemRequest
-	(*UpsertItemRequest)(nil),    // 7: sellio.cart.v1.UpsertItemRequest
-	(*UpdateQtyRequest)(nil),     // 8: sellio.cart.v1.UpdateQtyRequest
-	(*RemoveItemRequest)(nil),    // 9: sellio.cart.v1.RemoveItemRequest
-	(*ChangeStatusRequest)(nil),  // 10: sellio.cart.v1.ChangeStatusRequest
-	(*GetCartRequest)(nil),       // 11: sellio.cart.v1.GetCartRequest
-	(*GetActiveCartRequest)(nil), // 12: sellio.cart.v1.GetActiveCartRequest
-	(*ListByUserRequest)(nil),    // 13: sellio.cart.v1.ListByUserRequest
-	(*ListByIdsRequest)(nil),     // 14: sellio.cart.v1.ListByIdsRequest
+	(CartStatus)(0),               // 0: sellio.cart.v1.CartStatus
+	(IfPresent)(0),                // 1: sellio.cart.v1.IfPresent
+	(IfActive)(0),                 // 2: sellio.cart.v1.IfActive
+	(MergePolicy)(0),              // 3: sellio.cart.v1.MergePolicy
+	(MergeResult)(0),              // 4: sellio.cart.v1.MergeResult
+	(*Attributes)(nil),            // 5: sellio.cart.v1.Attributes
+	(*CartItem)(nil),              // 6: sellio.cart.v1.CartItem
+	(*Cart)(nil),                  // 7: sellio.cart.v1.Cart
+	(*CartResponse)(nil),          // 8: sellio.cart.v1.CartResponse
+	(*CartList)(nil),              // 9: sellio.cart.v1.CartList
+	(*UpsertCartRequest)(nil),     // 10: sellio.cart.v1.UpsertCartRequest
+	(*AddItemRequest)(nil),        // 11: sellio.cart.v1.AddItemRequest
+	(*UpsertItemRequest)(nil),     // 12: sellio.cart.v1.UpsertItemRequest
+	(*UpdateQtyRequest)(nil),      // 13: sellio.cart.v1.UpdateQtyRequest
+	(*RemoveItemRequest)(nil),     // 14: sellio.cart.v1.RemoveItemRequest
+	(*ChangeStatusRequest)(nil),   // 15: sellio.cart.v1.ChangeStatusRequest
+	(*ChangeQtyRequest)(nil),      // 16: sellio.cart.v1.ChangeQtyRequest
+	(*ChangeItemsRequest)(nil),    // 17: sellio.cart.v1.ChangeItemsRequest
+	(*ItemChange)(nil),            // 18: sellio.cart.v1.ItemChange
+	(*PutItem)(nil),               // 19: sellio.cart.v1.PutItem
+	(*SetQty)(nil),                // 20: sellio.cart.v1.SetQty
+	(*ChangeBy)(nil),              // 21: sellio.cart.v1.ChangeBy
+	(*RemoveLine)(nil),            // 22: sellio.cart.v1.RemoveLine
+	(*Clear)(nil),                 // 23: sellio.cart.v1.Clear
+	(*ChangeStatusesRequest)(nil), // 24: sellio.cart.v1.ChangeStatusesRequest
+	(*CartVersion)(nil),           // 25: sellio.cart.v1.CartVersion
+	(*GetBasketRequest)(nil),      // 26: sellio.cart.v1.GetBasketRequest
+	(*Basket)(nil),                // 27: sellio.cart.v1.Basket
+	(*MergeCartsRequest)(nil),     // 28: sellio.cart.v1.MergeCartsRequest
+	(*MergeCartsResponse)(nil),    // 29: sellio.cart.v1.MergeCartsResponse
+	(*MergedCart)(nil),            // 30: sellio.cart.v1.MergedCart
+	(*GetCartRequest)(nil),        // 31: sellio.cart.v1.GetCartRequest
+	(*GetActiveCartRequest)(nil),  // 32: sellio.cart.v1.GetActiveCartRequest
+	(*ListByUserRequest)(nil),     // 33: sellio.cart.v1.ListByUserRequest
+	(*ListByIdsRequest)(nil),      // 34: sellio.cart.v1.ListByIdsRequest
+	nil,                           // 35: sellio.cart.v1.Attributes.ValuesEntry
+	nil,                           // 36: sellio.cart.v1.CartItem.AttributesEntry
+	nil,                           // 37: sellio.cart.v1.Cart.AttributesEntry
 }
 var file_sellio_cart_v1_cart_proto_depIdxs = []int32{
-	0,  // 0: sellio.cart.v1.Cart.status:type_name -> sellio.cart.v1.CartStatus
-	1,  // 1: sellio.cart.v1.Cart.items:type_name -> sellio.cart.v1.CartItem
-	2,  // 2: sellio.cart.v1.CartResponse.cart:type_name -> sellio.cart.v1.Cart
-	2,  // 3: sellio.cart.v1.CartList.carts:type_name -> sellio.cart.v1.Cart
-	0,  // 4: sellio.cart.v1.ChangeStatusRequest.status:type_name -> sellio.cart.v1.CartStatus
-	0,  // 5: sellio.cart.v1.ListByUserRequest.status:type_name -> sellio.cart.v1.CartStatus
-	5,  // 6: sellio.cart.v1.CartService.UpsertCart:input_type -> sellio.cart.v1.UpsertCartRequest
-	6,  // 7: sellio.cart.v1.CartService.AddItem:input_type -> sellio.cart.v1.AddItemRequest
-	7,  // 8: sellio.cart.v1.CartService.UpsertItem:input_type -> sellio.cart.v1.UpsertItemRequest
-	8,  // 9: sellio.cart.v1.CartService.UpdateQty:input_type -> sellio.cart.v1.UpdateQtyRequest
-	9,  // 10: sellio.cart.v1.CartService.RemoveItem:input_type -> sellio.cart.v1.RemoveItemRequest
-	10, // 11: sellio.cart.v1.CartService.ChangeStatus:input_type -> sellio.cart.v1.ChangeStatusRequest
-	11, // 12: sellio.cart.v1.CartService.GetCart:input_type -> sellio.cart.v1.GetCartRequest
-	12, // 13: sellio.cart.v1.CartService.GetActiveCart:input_type -> sellio.cart.v1.GetActiveCartRequest
-	13, // 14: sellio.cart.v1.CartService.ListByUser:input_type -> sellio.cart.v1.ListByUserRequest
-	14, // 15: sellio.cart.v1.CartService.ListByIds:input_type -> sellio.cart.v1.ListByIdsRequest
-	3,  // 16: sellio.cart.v1.CartService.UpsertCart:output_type -> sellio.cart.v1.CartResponse
-	3,  // 17: sellio.cart.v1.CartService.AddItem:output_type -> sellio.cart.v1.CartResponse
-	3,  // 18: sellio.cart.v1.CartService.UpsertItem:output_type -> sellio.cart.v1.CartResponse
-	3,  // 19: sellio.cart.v1.CartService.UpdateQty:output_type -> sellio.cart.v1.CartResponse
-	3,  // 20: sellio.cart.v1.CartService.RemoveItem:output_type -> sellio.cart.v1.CartResponse
-	3,  // 21: sellio.cart.v1.CartService.ChangeStatus:output_type -> sellio.cart.v1.CartResponse
-	3,  // 22: sellio.cart.v1.CartService.GetCart:output_type -> sellio.cart.v1.CartResponse
-	3,  // 23: sellio.cart.v1.CartService.GetActiveCart:output_type -> sellio.cart.v1.CartResponse
-	4,  // 24: sellio.cart.v1.CartService.ListByUser:output_type -> sellio.cart.v1.CartList
-	4,  // 25: sellio.cart.v1.CartService.ListByIds:output_type -> sellio.cart.v1.CartList
-	16, // [16:26] is the sub-list for method output_type
-	6,  // [6:16] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	35, // 0: sellio.cart.v1.Attributes.values:type_name -> sellio.cart.v1.Attributes.ValuesEntry
+	36, // 1: sellio.cart.v1.CartItem.attributes:type_name -> sellio.cart.v1.CartItem.AttributesEntry
+	0,  // 2: sellio.cart.v1.Cart.status:type_name -> sellio.cart.v1.CartStatus
+	6,  // 3: sellio.cart.v1.Cart.items:type_name -> sellio.cart.v1.CartItem
+	37, // 4: sellio.cart.v1.Cart.attributes:type_name -> sellio.cart.v1.Cart.AttributesEntry
+	7,  // 5: sellio.cart.v1.CartResponse.cart:type_name -> sellio.cart.v1.Cart
+	7,  // 6: sellio.cart.v1.CartList.carts:type_name -> sellio.cart.v1.Cart
+	1,  // 7: sellio.cart.v1.AddItemRequest.if_present:type_name -> sellio.cart.v1.IfPresent
+	5,  // 8: sellio.cart.v1.AddItemRequest.attributes:type_name -> sellio.cart.v1.Attributes
+	1,  // 9: sellio.cart.v1.UpsertItemRequest.if_present:type_name -> sellio.cart.v1.IfPresent
+	5,  // 10: sellio.cart.v1.UpsertItemRequest.attributes:type_name -> sellio.cart.v1.Attributes
+	0,  // 11: sellio.cart.v1.ChangeStatusRequest.status:type_name -> sellio.cart.v1.CartStatus
+	2,  // 12: sellio.cart.v1.ChangeStatusRequest.if_active:type_name -> sellio.cart.v1.IfActive
+	18, // 13: sellio.cart.v1.ChangeItemsRequest.changes:type_name -> sellio.cart.v1.ItemChange
+	5,  // 14: sellio.cart.v1.ChangeItemsRequest.attributes:type_name -> sellio.cart.v1.Attributes
+	19, // 15: sellio.cart.v1.ItemChange.put:type_name -> sellio.cart.v1.PutItem
+	20, // 16: sellio.cart.v1.ItemChange.set:type_name -> sellio.cart.v1.SetQty
+	21, // 17: sellio.cart.v1.ItemChange.change:type_name -> sellio.cart.v1.ChangeBy
+	22, // 18: sellio.cart.v1.ItemChange.remove:type_name -> sellio.cart.v1.RemoveLine
+	23, // 19: sellio.cart.v1.ItemChange.clear:type_name -> sellio.cart.v1.Clear
+	1,  // 20: sellio.cart.v1.PutItem.if_present:type_name -> sellio.cart.v1.IfPresent
+	5,  // 21: sellio.cart.v1.PutItem.attributes:type_name -> sellio.cart.v1.Attributes
+	25, // 22: sellio.cart.v1.ChangeStatusesRequest.carts:type_name -> sellio.cart.v1.CartVersion
+	0,  // 23: sellio.cart.v1.ChangeStatusesRequest.status:type_name -> sellio.cart.v1.CartStatus
+	2,  // 24: sellio.cart.v1.ChangeStatusesRequest.if_active:type_name -> sellio.cart.v1.IfActive
+	0,  // 25: sellio.cart.v1.GetBasketRequest.status:type_name -> sellio.cart.v1.CartStatus
+	7,  // 26: sellio.cart.v1.Basket.carts:type_name -> sellio.cart.v1.Cart
+	3,  // 27: sellio.cart.v1.MergeCartsRequest.policy:type_name -> sellio.cart.v1.MergePolicy
+	30, // 28: sellio.cart.v1.MergeCartsResponse.merged:type_name -> sellio.cart.v1.MergedCart
+	27, // 29: sellio.cart.v1.MergeCartsResponse.basket:type_name -> sellio.cart.v1.Basket
+	4,  // 30: sellio.cart.v1.MergedCart.result:type_name -> sellio.cart.v1.MergeResult
+	0,  // 31: sellio.cart.v1.MergedCart.status:type_name -> sellio.cart.v1.CartStatus
+	0,  // 32: sellio.cart.v1.ListByUserRequest.status:type_name -> sellio.cart.v1.CartStatus
+	10, // 33: sellio.cart.v1.CartService.UpsertCart:input_type -> sellio.cart.v1.UpsertCartRequest
+	11, // 34: sellio.cart.v1.CartService.AddItem:input_type -> sellio.cart.v1.AddItemRequest
+	12, // 35: sellio.cart.v1.CartService.UpsertItem:input_type -> sellio.cart.v1.UpsertItemRequest
+	13, // 36: sellio.cart.v1.CartService.UpdateQty:input_type -> sellio.cart.v1.UpdateQtyRequest
+	14, // 37: sellio.cart.v1.CartService.RemoveItem:input_type -> sellio.cart.v1.RemoveItemRequest
+	15, // 38: sellio.cart.v1.CartService.ChangeStatus:input_type -> sellio.cart.v1.ChangeStatusRequest
+	16, // 39: sellio.cart.v1.CartService.ChangeQty:input_type -> sellio.cart.v1.ChangeQtyRequest
+	17, // 40: sellio.cart.v1.CartService.ChangeItems:input_type -> sellio.cart.v1.ChangeItemsRequest
+	24, // 41: sellio.cart.v1.CartService.ChangeStatuses:input_type -> sellio.cart.v1.ChangeStatusesRequest
+	28, // 42: sellio.cart.v1.CartService.MergeCarts:input_type -> sellio.cart.v1.MergeCartsRequest
+	31, // 43: sellio.cart.v1.CartService.GetCart:input_type -> sellio.cart.v1.GetCartRequest
+	32, // 44: sellio.cart.v1.CartService.GetActiveCart:input_type -> sellio.cart.v1.GetActiveCartRequest
+	33, // 45: sellio.cart.v1.CartService.ListByUser:input_type -> sellio.cart.v1.ListByUserRequest
+	26, // 46: sellio.cart.v1.CartService.GetBasket:input_type -> sellio.cart.v1.GetBasketRequest
+	34, // 47: sellio.cart.v1.CartService.ListByIds:input_type -> sellio.cart.v1.ListByIdsRequest
+	8,  // 48: sellio.cart.v1.CartService.UpsertCart:output_type -> sellio.cart.v1.CartResponse
+	8,  // 49: sellio.cart.v1.CartService.AddItem:output_type -> sellio.cart.v1.CartResponse
+	8,  // 50: sellio.cart.v1.CartService.UpsertItem:output_type -> sellio.cart.v1.CartResponse
+	8,  // 51: sellio.cart.v1.CartService.UpdateQty:output_type -> sellio.cart.v1.CartResponse
+	8,  // 52: sellio.cart.v1.CartService.RemoveItem:output_type -> sellio.cart.v1.CartResponse
+	8,  // 53: sellio.cart.v1.CartService.ChangeStatus:output_type -> sellio.cart.v1.CartResponse
+	8,  // 54: sellio.cart.v1.CartService.ChangeQty:output_type -> sellio.cart.v1.CartResponse
+	8,  // 55: sellio.cart.v1.CartService.ChangeItems:output_type -> sellio.cart.v1.CartResponse
+	27, // 56: sellio.cart.v1.CartService.ChangeStatuses:output_type -> sellio.cart.v1.Basket
+	29, // 57: sellio.cart.v1.CartService.MergeCarts:output_type -> sellio.cart.v1.MergeCartsResponse
+	8,  // 58: sellio.cart.v1.CartService.GetCart:output_type -> sellio.cart.v1.CartResponse
+	8,  // 59: sellio.cart.v1.CartService.GetActiveCart:output_type -> sellio.cart.v1.CartResponse
+	9,  // 60: sellio.cart.v1.CartService.ListByUser:output_type -> sellio.cart.v1.CartList
+	27, // 61: sellio.cart.v1.CartService.GetBasket:output_type -> sellio.cart.v1.Basket
+	9,  // 62: sellio.cart.v1.CartService.ListByIds:output_type -> sellio.cart.v1.CartList
+	48, // [48:63] is the sub-list for method output_type
+	33, // [33:48] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_sellio_cart_v1_cart_proto_init() }
@@ -1171,13 +3043,21 @@ func file_sellio_cart_v1_cart_proto_init() {
 	if File_sellio_cart_v1_cart_proto != nil {
 		return
 	}
+	file_sellio_cart_v1_cart_proto_msgTypes[13].OneofWrappers = []any{
+		(*ItemChange_Put)(nil),
+		(*ItemChange_Set)(nil),
+		(*ItemChange_Change)(nil),
+		(*ItemChange_Remove)(nil),
+		(*ItemChange_Clear)(nil),
+	}
+	file_sellio_cart_v1_cart_proto_msgTypes[22].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sellio_cart_v1_cart_proto_rawDesc), len(file_sellio_cart_v1_cart_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   14,
+			NumEnums:      5,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

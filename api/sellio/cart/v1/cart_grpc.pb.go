@@ -24,16 +24,21 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	CartService_UpsertCart_FullMethodName    = "/sellio.cart.v1.CartService/UpsertCart"
-	CartService_AddItem_FullMethodName       = "/sellio.cart.v1.CartService/AddItem"
-	CartService_UpsertItem_FullMethodName    = "/sellio.cart.v1.CartService/UpsertItem"
-	CartService_UpdateQty_FullMethodName     = "/sellio.cart.v1.CartService/UpdateQty"
-	CartService_RemoveItem_FullMethodName    = "/sellio.cart.v1.CartService/RemoveItem"
-	CartService_ChangeStatus_FullMethodName  = "/sellio.cart.v1.CartService/ChangeStatus"
-	CartService_GetCart_FullMethodName       = "/sellio.cart.v1.CartService/GetCart"
-	CartService_GetActiveCart_FullMethodName = "/sellio.cart.v1.CartService/GetActiveCart"
-	CartService_ListByUser_FullMethodName    = "/sellio.cart.v1.CartService/ListByUser"
-	CartService_ListByIds_FullMethodName     = "/sellio.cart.v1.CartService/ListByIds"
+	CartService_UpsertCart_FullMethodName     = "/sellio.cart.v1.CartService/UpsertCart"
+	CartService_AddItem_FullMethodName        = "/sellio.cart.v1.CartService/AddItem"
+	CartService_UpsertItem_FullMethodName     = "/sellio.cart.v1.CartService/UpsertItem"
+	CartService_UpdateQty_FullMethodName      = "/sellio.cart.v1.CartService/UpdateQty"
+	CartService_RemoveItem_FullMethodName     = "/sellio.cart.v1.CartService/RemoveItem"
+	CartService_ChangeStatus_FullMethodName   = "/sellio.cart.v1.CartService/ChangeStatus"
+	CartService_ChangeQty_FullMethodName      = "/sellio.cart.v1.CartService/ChangeQty"
+	CartService_ChangeItems_FullMethodName    = "/sellio.cart.v1.CartService/ChangeItems"
+	CartService_ChangeStatuses_FullMethodName = "/sellio.cart.v1.CartService/ChangeStatuses"
+	CartService_MergeCarts_FullMethodName     = "/sellio.cart.v1.CartService/MergeCarts"
+	CartService_GetCart_FullMethodName        = "/sellio.cart.v1.CartService/GetCart"
+	CartService_GetActiveCart_FullMethodName  = "/sellio.cart.v1.CartService/GetActiveCart"
+	CartService_ListByUser_FullMethodName     = "/sellio.cart.v1.CartService/ListByUser"
+	CartService_GetBasket_FullMethodName      = "/sellio.cart.v1.CartService/GetBasket"
+	CartService_ListByIds_FullMethodName      = "/sellio.cart.v1.CartService/ListByIds"
 )
 
 // CartServiceClient is the client API for CartService service.
@@ -46,9 +51,16 @@ const (
 // cart or line that does not exist with NOT_FOUND, a change that the rules forbid with
 // FAILED_PRECONDITION, concurrent changes that retries could not settle with ABORTED, too much work
 // waiting with RESOURCE_EXHAUSTED, and a database out of reach, or gone before it confirmed a change,
-// with UNAVAILABLE. The last two carry a google.rpc.RetryInfo. Writes set values and do not add to them,
-// so repeating a write is safe. But an AddItem or UpsertCart of unknown outcome creates a second cart if
-// it is repeated after the first was locked, checked out or cancelled.
+// with UNAVAILABLE. The last two carry a google.rpc.RetryInfo. A write with an idempotency_key may be repeated until it
+// is answered, and is done once. Writes that add to a quantity need a key, or the version of the cart; all others set values,
+// so repeating them is safe. But an AddItem, UpsertCart or ChangeItems of unknown outcome and without a key creates a second
+// cart if it is repeated after the first was locked, checked out or cancelled.
+//
+// Failures that a program may want to tell apart carry a google.rpc.ErrorInfo with the domain "sellio-cart". Its reason is
+// VERSION_MISMATCH (ABORTED; metadata "version"), IDEMPOTENCY_KEY_REUSED or IDEMPOTENCY_KEY_MISSING (INVALID_ARGUMENT),
+// QUANTITY_LIMIT, LOCKED, NOT_LOCKED or ALREADY_CHECKED_OUT (FAILED_PRECONDITION; metadata "reference" and "locked_until").
+// ChangeStatuses has one for each cart that stands in the way, with the metadata "id", "status"
+// (the code that a call for this cart alone would have) and "version".
 type CartServiceClient interface {
 	// UpsertCart returns the owner's ACTIVE cart at the company, and creates an empty one if there is
 	// none.
@@ -65,12 +77,26 @@ type CartServiceClient interface {
 	RemoveItem(ctx context.Context, in *RemoveItemRequest, opts ...grpc.CallOption) (*CartResponse, error)
 	// ChangeStatus changes the status of a cart. Setting the status that it has already changes nothing.
 	ChangeStatus(ctx context.Context, in *ChangeStatusRequest, opts ...grpc.CallOption) (*CartResponse, error)
+	// ChangeQty adds to the quantity of a line; a result of 0 or less removes the line. It needs expected_version or
+	// idempotency_key.
+	ChangeQty(ctx context.Context, in *ChangeQtyRequest, opts ...grpc.CallOption) (*CartResponse, error)
+	// ChangeItems makes many changes of a cart, all of them or none. The message may have up to 512 KiB; those of all other
+	// methods, 64 KiB.
+	ChangeItems(ctx context.Context, in *ChangeItemsRequest, opts ...grpc.CallOption) (*CartResponse, error)
+	// ChangeStatuses changes the status of several carts of one owner, all of them or none. It returns these carts in the order
+	// asked.
+	ChangeStatuses(ctx context.Context, in *ChangeStatusesRequest, opts ...grpc.CallOption) (*Basket, error)
+	// MergeCarts makes the carts of a guest those of a user, at login. A service may merge any pair, and a user the carts of the
+	// guest whose cookie the metadata "cookie" of the same call shows; a guest gets PERMISSION_DENIED.
+	MergeCarts(ctx context.Context, in *MergeCartsRequest, opts ...grpc.CallOption) (*MergeCartsResponse, error)
 	// GetCart returns a cart by its id. A cart without lines is not found, here and in all other reads.
 	GetCart(ctx context.Context, in *GetCartRequest, opts ...grpc.CallOption) (*CartResponse, error)
 	// GetActiveCart returns the owner's ACTIVE cart at the company.
 	GetActiveCart(ctx context.Context, in *GetActiveCartRequest, opts ...grpc.CallOption) (*CartResponse, error)
 	// ListByUser returns the user's carts, newest id first.
 	ListByUser(ctx context.Context, in *ListByUserRequest, opts ...grpc.CallOption) (*CartList, error)
+	// GetBasket returns an owner's carts at all companies, newest id first, with their totals.
+	GetBasket(ctx context.Context, in *GetBasketRequest, opts ...grpc.CallOption) (*Basket, error)
 	// ListByIds returns the carts with these ids in the order asked; unknown ids are left out.
 	ListByIds(ctx context.Context, in *ListByIdsRequest, opts ...grpc.CallOption) (*CartList, error)
 }
@@ -143,6 +169,46 @@ func (c *cartServiceClient) ChangeStatus(ctx context.Context, in *ChangeStatusRe
 	return out, nil
 }
 
+func (c *cartServiceClient) ChangeQty(ctx context.Context, in *ChangeQtyRequest, opts ...grpc.CallOption) (*CartResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CartResponse)
+	err := c.cc.Invoke(ctx, CartService_ChangeQty_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *cartServiceClient) ChangeItems(ctx context.Context, in *ChangeItemsRequest, opts ...grpc.CallOption) (*CartResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CartResponse)
+	err := c.cc.Invoke(ctx, CartService_ChangeItems_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *cartServiceClient) ChangeStatuses(ctx context.Context, in *ChangeStatusesRequest, opts ...grpc.CallOption) (*Basket, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Basket)
+	err := c.cc.Invoke(ctx, CartService_ChangeStatuses_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *cartServiceClient) MergeCarts(ctx context.Context, in *MergeCartsRequest, opts ...grpc.CallOption) (*MergeCartsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MergeCartsResponse)
+	err := c.cc.Invoke(ctx, CartService_MergeCarts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *cartServiceClient) GetCart(ctx context.Context, in *GetCartRequest, opts ...grpc.CallOption) (*CartResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CartResponse)
@@ -173,6 +239,16 @@ func (c *cartServiceClient) ListByUser(ctx context.Context, in *ListByUserReques
 	return out, nil
 }
 
+func (c *cartServiceClient) GetBasket(ctx context.Context, in *GetBasketRequest, opts ...grpc.CallOption) (*Basket, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Basket)
+	err := c.cc.Invoke(ctx, CartService_GetBasket_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *cartServiceClient) ListByIds(ctx context.Context, in *ListByIdsRequest, opts ...grpc.CallOption) (*CartList, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CartList)
@@ -193,9 +269,16 @@ func (c *cartServiceClient) ListByIds(ctx context.Context, in *ListByIdsRequest,
 // cart or line that does not exist with NOT_FOUND, a change that the rules forbid with
 // FAILED_PRECONDITION, concurrent changes that retries could not settle with ABORTED, too much work
 // waiting with RESOURCE_EXHAUSTED, and a database out of reach, or gone before it confirmed a change,
-// with UNAVAILABLE. The last two carry a google.rpc.RetryInfo. Writes set values and do not add to them,
-// so repeating a write is safe. But an AddItem or UpsertCart of unknown outcome creates a second cart if
-// it is repeated after the first was locked, checked out or cancelled.
+// with UNAVAILABLE. The last two carry a google.rpc.RetryInfo. A write with an idempotency_key may be repeated until it
+// is answered, and is done once. Writes that add to a quantity need a key, or the version of the cart; all others set values,
+// so repeating them is safe. But an AddItem, UpsertCart or ChangeItems of unknown outcome and without a key creates a second
+// cart if it is repeated after the first was locked, checked out or cancelled.
+//
+// Failures that a program may want to tell apart carry a google.rpc.ErrorInfo with the domain "sellio-cart". Its reason is
+// VERSION_MISMATCH (ABORTED; metadata "version"), IDEMPOTENCY_KEY_REUSED or IDEMPOTENCY_KEY_MISSING (INVALID_ARGUMENT),
+// QUANTITY_LIMIT, LOCKED, NOT_LOCKED or ALREADY_CHECKED_OUT (FAILED_PRECONDITION; metadata "reference" and "locked_until").
+// ChangeStatuses has one for each cart that stands in the way, with the metadata "id", "status"
+// (the code that a call for this cart alone would have) and "version".
 type CartServiceServer interface {
 	// UpsertCart returns the owner's ACTIVE cart at the company, and creates an empty one if there is
 	// none.
@@ -212,12 +295,26 @@ type CartServiceServer interface {
 	RemoveItem(context.Context, *RemoveItemRequest) (*CartResponse, error)
 	// ChangeStatus changes the status of a cart. Setting the status that it has already changes nothing.
 	ChangeStatus(context.Context, *ChangeStatusRequest) (*CartResponse, error)
+	// ChangeQty adds to the quantity of a line; a result of 0 or less removes the line. It needs expected_version or
+	// idempotency_key.
+	ChangeQty(context.Context, *ChangeQtyRequest) (*CartResponse, error)
+	// ChangeItems makes many changes of a cart, all of them or none. The message may have up to 512 KiB; those of all other
+	// methods, 64 KiB.
+	ChangeItems(context.Context, *ChangeItemsRequest) (*CartResponse, error)
+	// ChangeStatuses changes the status of several carts of one owner, all of them or none. It returns these carts in the order
+	// asked.
+	ChangeStatuses(context.Context, *ChangeStatusesRequest) (*Basket, error)
+	// MergeCarts makes the carts of a guest those of a user, at login. A service may merge any pair, and a user the carts of the
+	// guest whose cookie the metadata "cookie" of the same call shows; a guest gets PERMISSION_DENIED.
+	MergeCarts(context.Context, *MergeCartsRequest) (*MergeCartsResponse, error)
 	// GetCart returns a cart by its id. A cart without lines is not found, here and in all other reads.
 	GetCart(context.Context, *GetCartRequest) (*CartResponse, error)
 	// GetActiveCart returns the owner's ACTIVE cart at the company.
 	GetActiveCart(context.Context, *GetActiveCartRequest) (*CartResponse, error)
 	// ListByUser returns the user's carts, newest id first.
 	ListByUser(context.Context, *ListByUserRequest) (*CartList, error)
+	// GetBasket returns an owner's carts at all companies, newest id first, with their totals.
+	GetBasket(context.Context, *GetBasketRequest) (*Basket, error)
 	// ListByIds returns the carts with these ids in the order asked; unknown ids are left out.
 	ListByIds(context.Context, *ListByIdsRequest) (*CartList, error)
 	mustEmbedUnimplementedCartServiceServer()
@@ -248,6 +345,18 @@ func (UnimplementedCartServiceServer) RemoveItem(context.Context, *RemoveItemReq
 func (UnimplementedCartServiceServer) ChangeStatus(context.Context, *ChangeStatusRequest) (*CartResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ChangeStatus not implemented")
 }
+func (UnimplementedCartServiceServer) ChangeQty(context.Context, *ChangeQtyRequest) (*CartResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ChangeQty not implemented")
+}
+func (UnimplementedCartServiceServer) ChangeItems(context.Context, *ChangeItemsRequest) (*CartResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ChangeItems not implemented")
+}
+func (UnimplementedCartServiceServer) ChangeStatuses(context.Context, *ChangeStatusesRequest) (*Basket, error) {
+	return nil, status.Error(codes.Unimplemented, "method ChangeStatuses not implemented")
+}
+func (UnimplementedCartServiceServer) MergeCarts(context.Context, *MergeCartsRequest) (*MergeCartsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MergeCarts not implemented")
+}
 func (UnimplementedCartServiceServer) GetCart(context.Context, *GetCartRequest) (*CartResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCart not implemented")
 }
@@ -256,6 +365,9 @@ func (UnimplementedCartServiceServer) GetActiveCart(context.Context, *GetActiveC
 }
 func (UnimplementedCartServiceServer) ListByUser(context.Context, *ListByUserRequest) (*CartList, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListByUser not implemented")
+}
+func (UnimplementedCartServiceServer) GetBasket(context.Context, *GetBasketRequest) (*Basket, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetBasket not implemented")
 }
 func (UnimplementedCartServiceServer) ListByIds(context.Context, *ListByIdsRequest) (*CartList, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListByIds not implemented")
@@ -389,6 +501,78 @@ func _CartService_ChangeStatus_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CartService_ChangeQty_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ChangeQtyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CartServiceServer).ChangeQty(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CartService_ChangeQty_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CartServiceServer).ChangeQty(ctx, req.(*ChangeQtyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CartService_ChangeItems_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ChangeItemsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CartServiceServer).ChangeItems(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CartService_ChangeItems_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CartServiceServer).ChangeItems(ctx, req.(*ChangeItemsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CartService_ChangeStatuses_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ChangeStatusesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CartServiceServer).ChangeStatuses(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CartService_ChangeStatuses_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CartServiceServer).ChangeStatuses(ctx, req.(*ChangeStatusesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CartService_MergeCarts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MergeCartsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CartServiceServer).MergeCarts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CartService_MergeCarts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CartServiceServer).MergeCarts(ctx, req.(*MergeCartsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _CartService_GetCart_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetCartRequest)
 	if err := dec(in); err != nil {
@@ -443,6 +627,24 @@ func _CartService_ListByUser_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CartService_GetBasket_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetBasketRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CartServiceServer).GetBasket(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CartService_GetBasket_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CartServiceServer).GetBasket(ctx, req.(*GetBasketRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _CartService_ListByIds_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListByIdsRequest)
 	if err := dec(in); err != nil {
@@ -493,6 +695,22 @@ var CartService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _CartService_ChangeStatus_Handler,
 		},
 		{
+			MethodName: "ChangeQty",
+			Handler:    _CartService_ChangeQty_Handler,
+		},
+		{
+			MethodName: "ChangeItems",
+			Handler:    _CartService_ChangeItems_Handler,
+		},
+		{
+			MethodName: "ChangeStatuses",
+			Handler:    _CartService_ChangeStatuses_Handler,
+		},
+		{
+			MethodName: "MergeCarts",
+			Handler:    _CartService_MergeCarts_Handler,
+		},
+		{
 			MethodName: "GetCart",
 			Handler:    _CartService_GetCart_Handler,
 		},
@@ -503,6 +721,10 @@ var CartService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListByUser",
 			Handler:    _CartService_ListByUser_Handler,
+		},
+		{
+			MethodName: "GetBasket",
+			Handler:    _CartService_GetBasket_Handler,
 		},
 		{
 			MethodName: "ListByIds",
