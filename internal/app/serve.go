@@ -121,15 +121,7 @@ func start(ctx context.Context, version string, cfg config.Config, log *slog.Log
 		return nil, err
 	}
 	s.closers = append(s.closers, func(context.Context) error { return store.Close() })
-	store = s.metrics.Store(store)
-	carts := commit.New(store, commit.Options{
-		WriteLanes: cfg.WriteLanes, ReadLanes: cfg.ReadLanes, BatchSize: cfg.BatchSize, QueueSize: cfg.QueueSize,
-		Timeout: cfg.RequestTimeout, Logger: log, Observer: s.tracing.Observer(s.metrics),
-	})
-	s.closers = append(s.closers, carts.Close)
-	s.closers = append(s.closers, upkeep.Start(store, carts, cfg.IdempotencyTTL, log, s.metrics.Upkeep()).Stop)
-	s.metrics.WatchQueues(carts.Waiting)
-	bounded, err := limit(carts, cfg)
+	bounded, err := limit(s.startCarts(s.metrics.Store(store)), cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -153,6 +145,19 @@ func start(ctx context.Context, version string, cfg config.Config, log *slog.Log
 	log.Info("Sellio Cart is ready.", "version", version, "database", cfg.DatabaseURL,
 		"rest", url, "docs", docs, "grpc", rpcAddr, "admin", "http://"+adminAddr)
 	return s, nil
+}
+
+// startCarts starts the lanes on the store, and the upkeep of the store.
+func (s *service) startCarts(store cart.Store) cart.Service {
+	cfg := s.cfg
+	carts := commit.New(store, commit.Options{
+		WriteLanes: cfg.WriteLanes, ReadLanes: cfg.ReadLanes, BatchSize: cfg.BatchSize, QueueSize: cfg.QueueSize,
+		Timeout: cfg.RequestTimeout, Logger: s.log, Observer: s.tracing.Observer(s.metrics),
+	})
+	s.metrics.WatchQueues(carts.Waiting)
+	worker := upkeep.Start(store, carts, cfg.IdempotencyTTL, s.log, s.metrics.Upkeep())
+	s.closers = append(s.closers, carts.Close, worker.Stop)
+	return carts
 }
 
 // limit bounds how fast a caller creates carts, if CREATE_RATE is set.

@@ -82,12 +82,11 @@ func (ch *ItemChange) apply(items []Item) ([]Item, error) {
 		return items, nil
 	case at < 0:
 		return nil, errNoLine(ch.Item.ProductID)
+	case ch.Op == OpRemove:
+		return slices.Delete(items, at, at+1), nil
 	}
-	quantity := int64(0)
-	switch ch.Op {
-	case OpSet:
-		quantity = ch.Item.Quantity
-	case OpChange:
+	quantity := ch.Item.Quantity
+	if ch.Op == OpChange {
 		quantity = items[at].Quantity + ch.By
 	}
 	if quantity <= 0 {

@@ -223,6 +223,7 @@ func mergeInto(c, from *Cart, p MergePolicy) (_ *Cart, left []Item) {
 func (p MergePolicy) both(mine, other Item) Item {
 	merged := other
 	switch p {
+	case MergeGuest, MergeReplace:
 	case MergeUser, MergeKeep:
 		return mine
 	case MergeMax:

@@ -20,7 +20,7 @@ type Joint interface {
 	// Validate is as in [Command].
 	Validate() error
 	// Apply takes the carts that the refs name, nil where there is none, and returns those that change. It may be
-	// called again with other carts. The error is a [*Missing] if it needs more carts than Refs names.
+	// called again with other carts. The error is a [*MissingError] if it needs more carts than Refs names.
 	Apply(found Found) (Outcome, error)
 }
 
@@ -30,11 +30,11 @@ type Outcome struct {
 	Answer  []int64 // the carts to answer with, in this order
 }
 
-// Missing is the error of a [Joint] that needs more carts.
-type Missing struct{ Refs []Ref }
+// MissingError is the error of a [Joint] that needs more carts.
+type MissingError struct{ Refs []Ref }
 
 // Error says what is missing.
-func (m *Missing) Error() string { return fmt.Sprintf("%d more carts are needed", len(m.Refs)) }
+func (m *MissingError) Error() string { return fmt.Sprintf("%d more carts are needed", len(m.Refs)) }
 
 // Request is a command and the conditions under which its caller wants it done. They are checked in this order: As, Key,
 // Match, the rules of the command.

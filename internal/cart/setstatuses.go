@@ -9,7 +9,7 @@ import (
 
 // SetStatuses changes the status of several carts of one owner, all of them or none.
 type SetStatuses struct {
-	Carts []CartVersion // 1 to [MaxCartsAsked] different ones
+	Carts []Expected // 1 to [MaxCartsAsked] different ones
 	// Status, LockSeconds and Reference are as in [SetStatus].
 	Status      Status
 	LockSeconds int64  `json:",omitzero"`
@@ -20,8 +20,8 @@ type SetStatuses struct {
 	Alone bool `json:"-"`
 }
 
-// CartVersion names a cart and the version that it must have; 0: any.
-type CartVersion struct {
+// Expected names a cart and the version that it must have; 0: any.
+type Expected struct {
 	ID      int64
 	Version int64 `json:"-"`
 }
@@ -38,7 +38,7 @@ func (s SetStatuses) Refs() []Ref {
 // Validate implements [Joint].
 func (s SetStatuses) Validate() error {
 	errs := []error{
-		s.command(CartVersion{}).validate(),
+		s.command(Expected{}).validate(),
 		check("if_active", !s.Merge || s.Status == Active),
 		check("carts", 1 <= len(s.Carts) && len(s.Carts) <= MaxCartsAsked),
 	}
@@ -52,7 +52,7 @@ func (s SetStatuses) Validate() error {
 	return Invalid(errs...)
 }
 
-func (s SetStatuses) command(c CartVersion) SetStatus {
+func (s SetStatuses) command(c Expected) SetStatus {
 	return SetStatus{CartID: c.ID, Status: s.Status, LockSeconds: s.LockSeconds, Reference: s.Reference, Versioned: c.Version > 0}
 }
 
@@ -60,7 +60,7 @@ func (s SetStatuses) command(c CartVersion) SetStatus {
 // lines now.
 func (s SetStatuses) Apply(found Found) (Outcome, error) {
 	if missing := s.missing(found); len(missing) > 0 {
-		return Outcome{}, &Missing{missing}
+		return Outcome{}, &MissingError{missing}
 	}
 	var in inTheWay
 	w := working{found: found, now: make(map[int64]*Cart)}
@@ -108,7 +108,7 @@ func (s SetStatuses) missing(found Found) (refs []Ref) {
 }
 
 // applyTo changes one cart. First is the first cart of the command.
-func (s SetStatuses) applyTo(w *working, c CartVersion, first *Cart) error {
+func (s SetStatuses) applyTo(w *working, c Expected, first *Cart) error {
 	loaded, was := w.found[ByID(c.ID)], w.byID(c.ID)
 	switch {
 	case was == nil:

@@ -149,7 +149,7 @@ type Store interface {
 	// the same reference or, where they have none, a lease that ends at the same time, as those of one call do. A group in
 	// which a lease has not ended is left out, and a group that was returned before is not returned for its other carts. Last
 	// is the id of the last cart that was looked at, 0 where there are no more.
-	Overdue(ctx context.Context, after int64, limit int) (groups [][]CartVersion, last int64, err error)
+	Overdue(ctx context.Context, after int64, limit int) (groups [][]Expected, last int64, err error)
 
 	// Forget deletes up to limit receipts that are older than ttl, and returns how many it deleted.
 	Forget(ctx context.Context, ttl time.Duration, limit int) (int64, error)

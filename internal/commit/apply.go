@@ -121,7 +121,7 @@ func (b *batch) applyJoint(j *command) bool {
 		}
 	}
 	out, err := j.in.ApplyJoint(found)
-	if missing, ok := errors.AsType[*cart.Missing](err); ok {
+	if missing, ok := errors.AsType[*cart.MissingError](err); ok {
 		j.in.refs = append(j.in.Refs(), missing.Refs...)
 		return false
 	}

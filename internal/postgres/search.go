@@ -197,7 +197,7 @@ const overdueSQL = `
 	ORDER BY due.id`
 
 // Overdue implements [cart.Store] with one statement.
-func (s *Store) Overdue(ctx context.Context, after int64, limit int) (groups [][]cart.CartVersion, last int64, err error) {
+func (s *Store) Overdue(ctx context.Context, after int64, limit int) (groups [][]cart.Expected, last int64, err error) {
 	looked := 0
 	scan := func(rows pgx.Rows) error {
 		var ids, versions []int64
@@ -209,9 +209,9 @@ func (s *Store) Overdue(ctx context.Context, after int64, limit int) (groups [][
 		if !ended || ids[0] != last {
 			return nil
 		}
-		group := make([]cart.CartVersion, len(ids))
+		group := make([]cart.Expected, len(ids))
 		for i, id := range ids {
-			group[i] = cart.CartVersion{ID: id, Version: versions[i]}
+			group[i] = cart.Expected{ID: id, Version: versions[i]}
 		}
 		groups = append(groups, group)
 		return nil

@@ -57,23 +57,21 @@ func itemChange(ctx context.Context, from *oas.ItemChange) (cart.ItemChange, err
 		Item: cart.Item{ProductID: from.ProductID.Value, Quantity: from.Quantity.Value},
 		By:   from.By.Value,
 	}
-	switch to.Op {
-	case cart.OpSet:
-		if !from.Quantity.Set {
-			to.Item.Quantity = cart.MaxQuantity + 1 // so that it is refused
-		}
-	case cart.OpPut:
-		to.Item.Name = from.Name.Value
-		if strings.ContainsRune(to.Item.Name, utf8.RuneError) && bodyHasHalf(ctx) {
-			to.Item.Name = ""
-		}
-		var priceErr, presentErr, attributesErr error
-		to.Item.Price, priceErr = cart.ParsePrice(from.Price.Value)
-		to.Add, presentErr = ifPresent(from.IfPresent)
-		to.Attributes, attributesErr = attributes(ctx, from.Attributes)
-		return to, cart.Invalid(priceErr, presentErr, attributesErr)
+	if to.Op == cart.OpSet && !from.Quantity.Set {
+		to.Item.Quantity = cart.MaxQuantity + 1 // so that it is refused
 	}
-	return to, nil
+	if to.Op != cart.OpPut {
+		return to, nil
+	}
+	to.Item.Name = from.Name.Value
+	if strings.ContainsRune(to.Item.Name, utf8.RuneError) && bodyHasHalf(ctx) {
+		to.Item.Name = ""
+	}
+	var priceErr, presentErr, attributesErr error
+	to.Item.Price, priceErr = cart.ParsePrice(from.Price.Value)
+	to.Add, presentErr = ifPresent(from.IfPresent)
+	to.Attributes, attributesErr = attributes(ctx, from.Attributes)
+	return to, cart.Invalid(priceErr, presentErr, attributesErr)
 }
 
 // ifPresent reports whether a quantity is to be added.
@@ -131,7 +129,7 @@ func ifActive(o oas.OptString, status cart.Status) error {
 func release(ctx context.Context, req *oas.StatusRequest, p oas.SetStatusParams) (cart.Request, error) {
 	plain, err := setStatus(ctx, req, p)
 	joint := cart.SetStatuses{
-		Carts: []cart.CartVersion{{ID: p.CartID}}, Status: cart.Status(req.Status), Merge: true, Alone: true,
+		Carts: []cart.Expected{{ID: p.CartID}}, Status: cart.Status(req.Status), Merge: true, Alone: true,
 	}
 	if err == nil {
 		err = plain.Validate()
@@ -152,7 +150,7 @@ func setStatuses(ctx context.Context, req *oas.StatusesRequest) (cart.SetStatuse
 		if c.Version.Set && version == 0 {
 			version = -1
 		}
-		joint.Carts = append(joint.Carts, cart.CartVersion{ID: c.ID, Version: version})
+		joint.Carts = append(joint.Carts, cart.Expected{ID: c.ID, Version: version})
 	}
 	return joint, cart.Invalid(joint.Validate(), err, activeErr)
 }

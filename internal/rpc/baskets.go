@@ -34,7 +34,7 @@ func (s *service) ChangeStatuses(ctx context.Context, req *cartv1.ChangeStatuses
 	merges, err := ifActive(req.GetIfActive(), joint.Status)
 	joint.Merge = merges
 	for _, c := range req.GetCarts() {
-		joint.Carts = append(joint.Carts, cart.CartVersion{ID: c.GetId(), Version: c.GetVersion()})
+		joint.Carts = append(joint.Carts, cart.Expected{ID: c.GetId(), Version: c.GetVersion()})
 	}
 	r := cart.Request{Joint: joint, Key: req.GetIdempotencyKey()}
 	if err := cmp.Or(cart.Invalid(r.Validate(), err), s.unsent.check()); err != nil {

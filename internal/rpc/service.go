@@ -97,7 +97,7 @@ func (s *service) ChangeStatus(ctx context.Context, req *cartv1.ChangeStatusRequ
 	badVersion := matchVersion(&r, req.GetExpectedVersion())
 	if err = cart.Invalid(plain.Validate(), err); merges && err == nil {
 		r.Command, r.Joint = nil, cart.SetStatuses{
-			Carts: []cart.CartVersion{{ID: plain.CartID}}, Status: plain.Status, Merge: true, Alone: true,
+			Carts: []cart.Expected{{ID: plain.CartID}}, Status: plain.Status, Merge: true, Alone: true,
 		}
 	}
 	if err != nil {

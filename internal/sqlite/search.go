@@ -231,7 +231,7 @@ const matesSQL = `
 	ORDER BY c.id`
 
 // Overdue implements [cart.Store] with one transaction. The clock is this machine's, as in Save.
-func (s *Store) Overdue(ctx context.Context, after int64, limit int) (groups [][]cart.CartVersion, last int64, err error) {
+func (s *Store) Overdue(ctx context.Context, after int64, limit int) (groups [][]cart.Expected, last int64, err error) {
 	now := time.Now().UnixMicro()
 	err = s.reading(ctx, func(tx *sql.Tx) error {
 		var due []int64
@@ -263,10 +263,10 @@ func (s *Store) Overdue(ctx context.Context, after int64, limit int) (groups [][
 }
 
 // loadGroup returns the group of the cart, and whether all leases of it have ended.
-func loadGroup(ctx context.Context, mates *sql.Stmt, now, id int64) (group []cart.CartVersion, ended bool, err error) {
+func loadGroup(ctx context.Context, mates *sql.Stmt, now, id int64) (group []cart.Expected, ended bool, err error) {
 	ended = true
 	err = each(ctx, mates, func(rows *sql.Rows) error {
-		var c cart.CartVersion
+		var c cart.Expected
 		var over bool
 		err := rows.Scan(&c.ID, &c.Version, &over)
 		group = append(group, c)

@@ -30,7 +30,7 @@ const (
 
 // Store is what a worker needs of a [cart.Store].
 type Store interface {
-	Overdue(ctx context.Context, after int64, limit int) (groups [][]cart.CartVersion, last int64, err error)
+	Overdue(ctx context.Context, after int64, limit int) (groups [][]cart.Expected, last int64, err error)
 	Forget(ctx context.Context, ttl time.Duration, limit int) (int64, error)
 }
 
@@ -136,7 +136,7 @@ func (w *Worker) endLeases(ctx context.Context) (time.Duration, error) {
 }
 
 // unlock makes the carts of a group ACTIVE, or merges them into the carts that their owner has got meanwhile.
-func (w *Worker) unlock(ctx context.Context, group []cart.CartVersion) error {
+func (w *Worker) unlock(ctx context.Context, group []cart.Expected) error {
 	for part := range slices.Chunk(group, cart.MaxCartsAsked) {
 		done, err := w.carts.Do(ctx, cart.Request{Joint: cart.SetStatuses{Carts: part, Status: cart.Active, Merge: true}})
 		if err != nil {

@@ -16,7 +16,7 @@ import (
 // shop is a store with locks and receipts, and the service on top of it.
 type shop struct {
 	mu       sync.Mutex
-	overdue  [][]cart.CartVersion // groups, in the order of their first ids
+	overdue  [][]cart.Expected // groups, in the order of their first ids
 	receipts int64
 	down     bool
 	refuses  map[int64]error // by the id of a cart
@@ -26,7 +26,7 @@ type shop struct {
 	pages                            int
 }
 
-func (s *shop) Overdue(_ context.Context, after int64, _ int) (groups [][]cart.CartVersion, last int64, err error) {
+func (s *shop) Overdue(_ context.Context, after int64, _ int) (groups [][]cart.Expected, last int64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pages++
@@ -35,7 +35,7 @@ func (s *shop) Overdue(_ context.Context, after int64, _ int) (groups [][]cart.C
 	}
 	for _, g := range s.overdue { // one group a page
 		if g[0].ID > after {
-			return [][]cart.CartVersion{g}, g[0].ID, nil
+			return [][]cart.Expected{g}, g[0].ID, nil
 		}
 	}
 	return nil, 0, nil
@@ -111,19 +111,19 @@ func start(t *testing.T, s *shop) (stop func()) {
 	}
 }
 
-func group(ids ...int64) []cart.CartVersion {
-	var g []cart.CartVersion
+func group(ids ...int64) []cart.Expected {
+	var g []cart.Expected
 	for _, id := range ids {
-		g = append(g, cart.CartVersion{ID: id, Version: 3})
+		g = append(g, cart.Expected{ID: id, Version: 3})
 	}
 	return g
 }
 
 func TestLeasesEndWithinSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &shop{overdue: [][]cart.CartVersion{group(1, 4), group(2)}}
+		s := &shop{overdue: [][]cart.Expected{group(1, 4), group(2)}}
 		stop := start(t, s)
-		time.Sleep(3 * time.Second) // of the bubble's clock
+		time.Sleep(3 * time.Second) //nolint:forbidigo // the bubble's clock
 		stop()
 		if len(s.overdue) > 0 || s.released != 2 || s.merged != 1 || s.left != 0 {
 			t.Errorf("%+v, want two carts released and one merged", s)
@@ -134,11 +134,11 @@ func TestLeasesEndWithinSeconds(t *testing.T) {
 func TestOneGroupThatFailsKeepsNoOtherLocked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &shop{
-			overdue: [][]cart.CartVersion{group(1), group(2), group(3)},
+			overdue: [][]cart.Expected{group(1), group(2), group(3)},
 			refuses: map[int64]error{1: &cart.Error{Code: cart.CodeInternal}, 2: &cart.Error{Code: cart.CodeVersionMismatch}},
 		}
 		stop := start(t, s)
-		time.Sleep(3 * time.Second)
+		time.Sleep(3 * time.Second) //nolint:forbidigo // the bubble's clock
 		stop()
 		if len(s.overdue) != 2 || s.left != 2 || s.failures == 0 {
 			t.Errorf("%+v, want two groups left", s)
@@ -148,16 +148,16 @@ func TestOneGroupThatFailsKeepsNoOtherLocked(t *testing.T) {
 
 func TestUpkeepGoesOnAfterAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &shop{overdue: [][]cart.CartVersion{group(1)}, down: true}
+		s := &shop{overdue: [][]cart.Expected{group(1)}, down: true}
 		stop := start(t, s)
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) //nolint:forbidigo // the bubble's clock
 		s.mu.Lock()
 		if s.failures == 0 || s.failures > 12 {
 			t.Errorf("%d failures in a minute, want a pause after each", s.failures)
 		}
 		s.down = false
 		s.mu.Unlock()
-		time.Sleep(10 * time.Second)
+		time.Sleep(10 * time.Second) //nolint:forbidigo // the bubble's clock
 		stop()
 		if len(s.overdue) > 0 {
 			t.Errorf("%+v, want all released", s)
@@ -169,7 +169,7 @@ func TestOldReceiptsAreDeletedInBites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &shop{receipts: 2500}
 		stop := start(t, s)
-		time.Sleep(3 * time.Second)
+		time.Sleep(3 * time.Second) //nolint:forbidigo // the bubble's clock
 		stop()
 		if s.receipts != 0 || s.forgotten != 2500 {
 			t.Errorf("%+v, want no receipts left", s)

@@ -141,7 +141,7 @@ func (m *memory) List(_ context.Context, l cart.Listing) ([]*cart.Cart, error) {
 }
 
 // Overdue implements [cart.Store]: locks in memory never end.
-func (m *memory) Overdue(context.Context, int64, int) ([][]cart.CartVersion, int64, error) {
+func (m *memory) Overdue(context.Context, int64, int) ([][]cart.Expected, int64, error) {
 	return nil, 0, nil
 }
 

@@ -17,7 +17,7 @@ func (o OneByOne) Do(ctx context.Context, r cart.Request) (cart.Result, error) {
 	refs := r.Refs()
 	for {
 		done, err := o.try(ctx, &r, refs)
-		if missing, ok := errors.AsType[*cart.Missing](err); ok {
+		if missing, ok := errors.AsType[*cart.MissingError](err); ok {
 			refs = append(r.Refs(), missing.Refs...)
 		} else if cart.CodeOf(err) != cart.CodeConflict {
 			return done, err

@@ -164,20 +164,20 @@ func (w *world) joint(rt *rapid.T) cart.Request {
 	}
 	owner := rapid.SampledFrom(slices.Concat(w.users, w.guests)).Draw(rt, "owner")
 	s := cart.SetStatuses{Status: cart.Status(rapid.IntRange(1, 4).Draw(rt, "status"))}
-	switch s.Status {
-	case cart.Active:
+	if s.Status == cart.Active {
 		s.Merge = rapid.Bool().Draw(rt, "merge")
-	case cart.Locked:
+	}
+	if s.Status == cart.Locked {
 		s.LockSeconds = rapid.SampledFrom([]int64{0, 100}).Draw(rt, "lease")
 		s.Reference = rapid.SampledFrom([]string{"", "p1", "p2"}).Draw(rt, "payment")
 	}
 	for id := int64(1); id <= w.memory.ids; id++ {
 		if c := w.memory.carts[id]; c != nil && c.Owner() == owner && c.Status <= cart.Locked && rapid.Bool().Draw(rt, "too") {
-			s.Carts = append(s.Carts, cart.CartVersion{ID: id})
+			s.Carts = append(s.Carts, cart.Expected{ID: id})
 		}
 	}
 	if len(s.Carts) == 0 {
-		s.Carts = []cart.CartVersion{{ID: w.id(rt)}}
+		s.Carts = []cart.Expected{{ID: w.id(rt)}}
 	}
 	return cart.Request{Joint: s}
 }

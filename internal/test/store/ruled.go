@@ -31,7 +31,7 @@ func (r Ruled) Do(_ context.Context, in cart.Request) (cart.Result, error) {
 	}
 	for {
 		out, err := in.ApplyJoint(found)
-		missing, more := errors.AsType[*cart.Missing](err)
+		missing, more := errors.AsType[*cart.MissingError](err)
 		if !more {
 			if len(out.Changed) == 0 {
 				out.Changed = []*cart.Cart{r.Cart()}
