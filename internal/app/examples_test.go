@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"flag"
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
@@ -18,7 +19,7 @@ var update = flag.Bool("update", false, "write what the examples really print in
 // own, and compares what they print with what the document shows.
 func TestExamples(t *testing.T) {
 	t.Parallel()
-	for _, file := range []string{"../../README.md", "../../REST_API.md"} {
+	for _, file := range []string{"../../README.md", "../../REST_API.md", "../../docs/marketplace.md"} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
 			document, err := os.ReadFile(file)
@@ -94,4 +95,22 @@ func mask(document []byte) string {
 	s = regexp.MustCompile(`Date: .*`).ReplaceAllString(s, "Date: TIME")
 	s = regexp.MustCompile(`X-Request-Id: .*`).ReplaceAllString(s, "X-Request-Id: ID")
 	return regexp.MustCompile(`(sellio_cart=|"cookie":")[A-Za-z0-9_-]{32,}`).ReplaceAllString(s, "${1}COOKIE")
+}
+
+// TestCheckout runs examples/checkout.sh, which ends with the orders of two companies.
+func TestCheckout(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, url string) {
+		s := openShop(t, serve(t, "DATABASE_URL="+url))
+		cmd := exec.CommandContext(t.Context(), "../../examples/checkout.sh")
+		cmd.Env = append(os.Environ(), "CART="+s.rest, "USER_ID=42")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		var orders []struct{ Status int }
+		s.get("/api/v1/carts/by-user?user_id=42").into(&orders, http.StatusOK)
+		if len(orders) != 2 || orders[0].Status != 3 || orders[1].Status != 3 {
+			t.Errorf("the orders are %+v, want two that are CHECKED_OUT", orders)
+		}
+	})
 }
