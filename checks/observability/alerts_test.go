@@ -82,6 +82,11 @@ var alertTests = []alertTest{
 	{"something else crashes again and again", ready + `
   sellio_cart_build_info{instance="a"} 1x20
   process_start_time_seconds{instance="other"} 1x5 2x5 3x5 4x2`, nil},
+	{"locks outlast their lease", ready + `
+  sellio_cart_leases_overdue{instance="a"} 2x20
+  sellio_cart_leases_overdue{instance="b"} 0x20`, []string{"SellioCartLeases"}},
+	{"a lock is ended at the next look", ready + `
+  sellio_cart_leases_overdue{instance="a"} 1 0x20`, nil},
 	{"memory is short", ready + `
   sellio_cart_build_info{instance="a"} 1x20
   go_gc_gomemlimit_bytes{instance="a"} 100x20

@@ -35,7 +35,7 @@ type testCase[T any] struct {
 
 // Run checks that stores on the databases that newDatabase makes do what [cart.Store] says.
 func Run(t *testing.T, newDatabase func(t testing.TB) Database[cart.Store]) {
-	runCases(t, newDatabase, loadCases, saveCases, refusalCases, listCases, legacyCases, raceCases, batchCases)
+	runCases(t, newDatabase, loadCases, saveCases, refusalCases, listCases, legacyCases, raceCases, batchCases, marketplaceCases, twinCases)
 }
 
 func runCases[T any](t *testing.T, newDatabase func(t testing.TB) Database[T], suites ...[]testCase[T]) {
