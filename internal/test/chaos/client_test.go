@@ -45,7 +45,7 @@ func (c *client) beginLife() {
 }
 
 // run sends commands until stop is closed. It returns between two commands, so that none has an unknown outcome.
-func (c *client) run(ctx context.Context, stop <-chan struct{}, together *crowd) {
+func (c *client) run(ctx context.Context, stop <-chan struct{}, together *crowd, counted *tally) {
 	for {
 		select {
 		case <-stop:
@@ -54,10 +54,14 @@ func (c *client) run(ctx context.Context, stop <-chan struct{}, together *crowd)
 			return
 		default:
 		}
+		if c.random.IntN(2) == 0 {
+			c.count(ctx, counted)
+			continue
+		}
 		if c.random.IntN(4) == 0 {
 			item := c.item(c.number)
 			add := cart.AddItem{CompanyID: together.company, Owner: crowdOwner, Item: item}
-			c.insist(ctx, add, func(a answer) verdict {
+			c.insist(ctx, cart.Do(add), func(a answer) verdict {
 				if a.outcome != acknowledged {
 					return right
 				}
@@ -67,19 +71,19 @@ func (c *client) run(ctx context.Context, stop <-chan struct{}, together *crowd)
 		}
 		l := c.lives[len(c.lives)-1]
 		cmd := c.next(l)
-		c.insist(ctx, cmd, func(a answer) verdict { return l.take(cmd, a) })
+		c.insist(ctx, cart.Do(cmd), func(a answer) verdict { return l.take(cmd, a) })
 		if c.over(l) {
 			c.beginLife()
 		}
 	}
 }
 
-// insist sends a command, to one instance or the other, until it is acknowledged. Take enters each answer.
-func (c *client) insist(ctx context.Context, cmd cart.Command, take func(answer) verdict) {
-	t := c.site.t
+// insist sends a request, to one instance or the other, until it is acknowledged. Take enters each answer.
+func (c *client) insist(ctx context.Context, r cart.Request, take func(answer) verdict) {
+	t, cmd := c.site.t, r.Command
 	for {
 		instance, began := c.random.IntN(instances), time.Now()
-		a := c.site.services[instance].send(ctx, cmd, c.random.IntN(2) == 0)
+		a := c.site.services[instance].send(ctx, r, c.random.IntN(2) == 0)
 		if ctx.Err() != nil {
 			if !t.Failed() {
 				t.Errorf("%#v was never acknowledged: %v", cmd, a.err)

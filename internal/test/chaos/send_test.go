@@ -20,20 +20,20 @@ import (
 	"github.com/sellio/sellio-cart/internal/cart"
 )
 
-// send sends a command to the instance, over REST or over gRPC.
-func (s *service) send(ctx context.Context, cmd cart.Command, overREST bool) answer {
+// send sends a request to the instance, over REST or over gRPC.
+func (s *service) send(ctx context.Context, r cart.Request, overREST bool) answer {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	p := s.running.Load()
 	if !overREST {
-		resp, err := call(ctx, p.rpc, cmd)
+		resp, err := call(ctx, p.rpc, r)
 		if err != nil {
 			return rpcFailure(err)
 		}
 		return rpcCart(resp.GetCart())
 	}
-	method, path, body := request(cmd)
-	code, answered, err := p.fetch(ctx, method, path, body)
+	method, path, body := request(r.Command)
+	code, answered, err := p.fetch(ctx, method, path, body, r.Key)
 	switch {
 	case err != nil:
 		return restFailure(err)
@@ -56,12 +56,17 @@ func request(cmd cart.Command) (method, path string, body any) {
 		if cmd.Owner.Cookie != "" {
 			owned = map[string]any{"company_id": cmd.CompanyID, "cookie": cmd.Owner.Cookie}
 		}
+		if cmd.Add {
+			owned["if_present"] = "add"
+		}
 		return http.MethodPost, "/api/v1/cart/add-item", withItem(owned, cmd.Item)
 	case cart.PutItem:
 		return http.MethodPost, fmt.Sprintf("/api/v1/cart/%d/item", cmd.CartID), withItem(map[string]any{}, cmd.Item)
 	case cart.SetQuantity:
 		return http.MethodPut, fmt.Sprintf("/api/v1/cart/%d/item/%d/quantity", cmd.CartID, cmd.ProductID),
 			map[string]any{"quantity": cmd.Quantity}
+	case cart.ChangeQuantity:
+		return http.MethodPost, fmt.Sprintf("/api/v1/cart/%d/item/%d/quantity", cmd.CartID, cmd.ProductID), map[string]any{"by": cmd.By}
 	case cart.RemoveItem:
 		return http.MethodDelete, fmt.Sprintf("/api/v1/cart/%d/item/%d", cmd.CartID, cmd.ProductID), nil
 	case cart.SetStatus:
@@ -76,11 +81,16 @@ func withItem(body map[string]any, i cart.Item) map[string]any {
 	return body
 }
 
-// call sends a command over gRPC.
-func call(ctx context.Context, c cartv1.CartServiceClient, cmd cart.Command) (*cartv1.CartResponse, error) {
-	switch cmd := cmd.(type) {
+// call sends a request over gRPC.
+func call(ctx context.Context, c cartv1.CartServiceClient, r cart.Request) (*cartv1.CartResponse, error) {
+	switch cmd := r.Command.(type) {
 	case cart.AddItem:
+		present := cartv1.IfPresent_IF_PRESENT_REPLACE
+		if cmd.Add {
+			present = cartv1.IfPresent_IF_PRESENT_ADD
+		}
 		return c.AddItem(ctx, &cartv1.AddItemRequest{
+			IfPresent: present, IdempotencyKey: r.Key,
 			CompanyId: cmd.CompanyID, UserId: cmd.Owner.UserID, Cookie: cmd.Owner.Cookie, ProductId: cmd.Item.ProductID,
 			Name: cmd.Item.Name, Price: cmd.Item.Price.String(), Quantity: int32(cmd.Item.Quantity),
 		})
@@ -91,6 +101,10 @@ func call(ctx context.Context, c cartv1.CartServiceClient, cmd cart.Command) (*c
 		})
 	case cart.SetQuantity:
 		return c.UpdateQty(ctx, &cartv1.UpdateQtyRequest{CartId: cmd.CartID, ProductId: cmd.ProductID, Quantity: int32(cmd.Quantity)})
+	case cart.ChangeQuantity:
+		return c.ChangeQty(ctx, &cartv1.ChangeQtyRequest{
+			CartId: cmd.CartID, ProductId: cmd.ProductID, By: int32(cmd.By), IdempotencyKey: r.Key,
+		})
 	case cart.RemoveItem:
 		return c.RemoveItem(ctx, &cartv1.RemoveItemRequest{CartId: cmd.CartID, ProductId: cmd.ProductID})
 	case cart.SetStatus:
@@ -100,8 +114,8 @@ func call(ctx context.Context, c cartv1.CartServiceClient, cmd cart.Command) (*c
 	}
 }
 
-// fetch makes a REST request and returns the status and body of the answer.
-func (p *process) fetch(ctx context.Context, method, path string, body any) (code int, answered []byte, err error) {
+// fetch makes a REST request, with an idempotency key unless that is empty, and returns the status and body of the answer.
+func (p *process) fetch(ctx context.Context, method, path string, body any, key string) (code int, answered []byte, err error) {
 	var in io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -116,6 +130,9 @@ func (p *process) fetch(ctx context.Context, method, path string, body any) (cod
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if key != "" {
+		req.Header.Set("Idempotency-Key", key)
 	}
 	resp, err := p.http.Do(req)
 	if err != nil {

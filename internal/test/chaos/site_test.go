@@ -37,7 +37,10 @@ type site struct {
 	services [instances]*service
 	clients  []*client
 	crowds   []*crowd
-	ledger   *ledger
+	tallies  []*tally
+	// additions and difference are the results of the tallies at the last check.
+	additions, difference int64
+	ledger                *ledger
 	// stored reads all carts directly from the database, and checks the database's integrity.
 	stored func(ctx context.Context) ([]*cart.Cart, error)
 	// mayFault is true while the current fault may be answered with 500; see fullDisk.
@@ -82,6 +85,8 @@ func (s *site) suffer(f fault) {
 	began, before := time.Now(), s.ledger.counts()
 	together := newCrowd(int64(len(s.crowds)) + 1)
 	s.crowds = append(s.crowds, together)
+	counted := newTally(together.company)
+	s.tallies = append(s.tallies, counted)
 	s.mayFault.Store(false)
 	ctx, cancel := context.WithTimeout(s.t.Context(), 5*patience)
 	stop := make(chan struct{})
@@ -90,7 +95,7 @@ func (s *site) suffer(f fault) {
 	defer busy.Wait()
 	defer cancel()
 	for _, c := range s.clients {
-		busy.Go(func() { c.run(ctx, stop, together) })
+		busy.Go(func() { c.run(ctx, stop, together, counted) })
 	}
 	const some = 100
 	s.ledger.await(s.t, some, acknowledged)
@@ -117,6 +122,7 @@ func (s *site) check() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.additions, s.difference = s.counted(carts)
 	for _, f := range append(s.compare(carts), s.compareShown(carts)...) {
 		s.ledger.judge(f.verdict)
 		s.t.Errorf("%v: %s", f.verdict, f.text)
@@ -160,6 +166,9 @@ func (s *site) compare(carts []*cart.Cart) (findings []finding) {
 	for _, c := range s.crowds {
 		expect(c.ref(), c.compare)
 	}
+	for _, y := range s.tallies {
+		expect(y.ref(), y.compare)
+	}
 	for ref, carts := range byOwner {
 		findings = append(findings, finding{doubled, fmt.Sprintf("no client knows of %+v of %v", *carts[0], ref.Owner)})
 	}
@@ -201,7 +210,7 @@ func (s *service) show(ctx context.Context, carts []*cart.Cart, overREST bool) (
 	}
 	p := s.running.Load()
 	if overREST {
-		code, body, err := p.fetch(ctx, http.MethodPost, "/api/v1/carts/by-ids", map[string]any{"ids": ids})
+		code, body, err := p.fetch(ctx, http.MethodPost, "/api/v1/carts/by-ids", map[string]any{"ids": ids}, "")
 		if err != nil || code != http.StatusOK {
 			return nil, fmt.Errorf("list carts: status %d: %s: %w", code, body, err)
 		}
@@ -267,5 +276,6 @@ func (s *site) table() string {
 	}
 	v := s.ledger.verdicts
 	fmt.Fprintf(&b, "\n%s, %d carts: lost: %d, doubled: %d, torn: %d\n", s.name, len(s.checked), v[lost], v[doubled], v[torn])
+	fmt.Fprintf(&b, "Additions with keys: %d acknowledged, difference of the quantities: %d\n", s.additions, s.difference)
 	return b.String()
 }
