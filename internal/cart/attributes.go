@@ -47,6 +47,30 @@ func DecodeAttributes(text string) (Attributes, error) {
 	return NewAttributes(values), nil
 }
 
+// SetAttributes sets the attributes of a cart that a store is loading: its own, as a JSON object of strings, and those of its
+// lines, as a JSON object of such objects by product. Nil is none.
+func (c *Cart) SetAttributes(own, lines *string) (err error) {
+	if own != nil {
+		if c.Attributes, err = DecodeAttributes(*own); err != nil {
+			return err
+		}
+	}
+	if lines == nil {
+		return nil
+	}
+	var byProduct map[int64]json.RawMessage
+	if err := json.Unmarshal([]byte(*lines), &byProduct); err != nil {
+		return fmt.Errorf("decode attributes of lines: %w", err)
+	}
+	for i := range c.Items {
+		item := &c.Items[i]
+		if item.Attributes, err = DecodeAttributes(string(byProduct[item.ProductID])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Map returns the attributes as a map, nil where there is none.
 func (a Attributes) Map() map[string]string {
 	if a == "" {

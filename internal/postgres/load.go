@@ -3,7 +3,6 @@ package postgres
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -149,30 +148,7 @@ func scanCart(rows pgx.Rows, more ...any) (*cart.Cart, error) {
 			ProductID: products[at], Name: names[at], Price: cart.Money(prices[at]), Quantity: int64(quantities[at]),
 		}
 	}
-	return &c, readAttributes(&c, attributes, lineAttributes)
-}
-
-// readAttributes sets the attributes of the cart, and of its lines by their products.
-func readAttributes(c *cart.Cart, own, lines *string) (err error) {
-	if own != nil {
-		if c.Attributes, err = cart.DecodeAttributes(*own); err != nil {
-			return err
-		}
-	}
-	if lines == nil {
-		return nil
-	}
-	var of map[int64]json.RawMessage
-	if err := json.Unmarshal([]byte(*lines), &of); err != nil {
-		return err
-	}
-	for i := range c.Items {
-		item := &c.Items[i]
-		if item.Attributes, err = cart.DecodeAttributes(string(of[item.ProductID])); err != nil {
-			return err
-		}
-	}
-	return nil
+	return &c, c.SetAttributes(attributes, lineAttributes)
 }
 
 // inOrder returns the indexes of places, the smallest place first.

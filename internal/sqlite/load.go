@@ -139,33 +139,10 @@ func scanCart(rows *sql.Rows) (*cart.Cart, error) {
 			return nil, err
 		}
 	}
-	return &c, readAttributes(&c, attributes, lineAttributes)
+	return &c, c.SetAttributes(attributes, lineAttributes)
 }
 
 func fromMicro(micro int64) time.Time { return time.UnixMicro(micro).UTC() }
-
-// readAttributes sets the attributes of the cart, and of its lines by their products.
-func readAttributes(c *cart.Cart, own, lines *string) (err error) {
-	if own != nil {
-		if c.Attributes, err = cart.DecodeAttributes(*own); err != nil {
-			return err
-		}
-	}
-	if lines == nil {
-		return nil
-	}
-	var of map[int64]json.RawMessage
-	if err := json.Unmarshal([]byte(*lines), &of); err != nil {
-		return err
-	}
-	for i := range c.Items {
-		item := &c.Items[i]
-		if item.Attributes, err = cart.DecodeAttributes(string(of[item.ProductID])); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 func parseLines(text string) ([]cart.Item, error) {
 	var items []cart.Item
