@@ -18,7 +18,7 @@ func (h *handler) GetBasket(ctx context.Context, p oas.GetBasketParams) (oas.Get
 	if err := q.Validate(); err != nil {
 		return nil, err
 	}
-	if v.fresh != "" {
+	if v.fresh != "" && q.Owner == cart.Guest(v.fresh) { // a new guest has no carts
 		v.keepGuest(q.Owner)
 		empty := cart.BasketOf(nil)
 		empty.Owner = q.Owner
