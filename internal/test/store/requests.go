@@ -21,11 +21,8 @@ func runRequests(t *testing.T, db Database[cart.Service]) {
 	var runs atomic.Int64
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(t, rt, s, runs.Add(1)*1000)
-		for range rapid.IntRange(1, 12).Draw(rt, "requests") {
-			r := w.request(rt)
-			got := make([]answer, 1)
-			got[0].result, got[0].err = s.Do(t.Context(), w.toReal(r))
-			w.check(t, rt, []cart.Request{r}, got)
+		for range rapid.IntRange(1, 8).Draw(rt, "requests") {
+			w.do(t, rt, s, w.request(rt))
 		}
 		w.compare(t, rt, s)
 	})
@@ -51,32 +48,29 @@ type world struct {
 func newWorld(t *testing.T, rt *rapid.T, s cart.Service, base int64) *world {
 	m := newMemory()
 	w := &world{memory: m, model: OneByOne{Store: m}, real: make(map[int64]int64), companies: []int64{base, base + 1}}
-	for i := range int64(2) {
-		w.users = append(w.users, cart.User(base+i))
-		w.guests = append(w.guests, cart.Guest(fmt.Sprint("g", base+i)))
-	}
-	for _, owner := range slices.Concat(w.users, w.guests) {
+	w.users, w.guests = []cart.Owner{cart.User(base), cart.User(base + 1)}, []cart.Owner{cart.Guest(fmt.Sprint("g", base))}
+	for _, owner := range w.owners() {
 		for _, company := range w.companies {
-			var requests []cart.Request
 			for _, status := range []cart.Status{cart.Locked, cart.Active} {
-				if rapid.Bool().Draw(rt, "has") {
-					requests = append(requests, cart.Do(cart.AddItem{CompanyID: company, Owner: owner, Item: w.item(rt)}))
+				if !rapid.Bool().Draw(rt, "has") {
+					continue
 				}
-				if status == cart.Locked && len(requests) > 0 {
-					requests = append(requests, cart.Request{})
+				w.do(t, rt, s, cart.Do(cart.AddItem{CompanyID: company, Owner: owner, Item: w.item(rt)}))
+				if status == cart.Locked {
+					w.do(t, rt, s, cart.Do(cart.SetStatus{CartID: m.ids, Status: cart.Locked}))
 				}
-			}
-			for _, r := range requests {
-				if r.Command == nil { // lock the cart that was just made
-					r = cart.Do(cart.SetStatus{CartID: m.ids, Status: cart.Locked})
-				}
-				got := make([]answer, 1)
-				got[0].result, got[0].err = s.Do(t.Context(), w.toReal(r))
-				w.check(t, rt, []cart.Request{r}, got)
 			}
 		}
 	}
 	return w
+}
+
+func (w *world) owners() []cart.Owner { return slices.Concat(w.users, w.guests) }
+
+// do lets the service do a request, and checks its answer.
+func (w *world) do(t *testing.T, rt *rapid.T, s cart.Service, r cart.Request) {
+	result, err := s.Do(t.Context(), w.toReal(r))
+	w.check(t, rt, []cart.Request{r}, []answer{{result, err}})
 }
 
 func (w *world) item(rt *rapid.T) cart.Item {
@@ -126,7 +120,7 @@ func (w *world) changes(rt *rapid.T) []cart.ItemChange {
 
 func (w *world) command(rt *rapid.T) cart.Command {
 	company := rapid.SampledFrom(w.companies).Draw(rt, "company")
-	owner := rapid.SampledFrom(slices.Concat(w.users, w.guests)).Draw(rt, "owner")
+	owner := rapid.SampledFrom(w.owners()).Draw(rt, "owner")
 	id, line := w.id(rt), w.item(rt)
 	lease := rapid.SampledFrom([]int64{0, 0, 100, 200}).Draw(rt, "lease")
 	payment := rapid.SampledFrom([]string{"", "", "p1", "p2"}).Draw(rt, "payment")
@@ -162,7 +156,7 @@ func (w *world) joint(rt *rapid.T) cart.Request {
 			return cart.Request{Joint: m}
 		}
 	}
-	owner := rapid.SampledFrom(slices.Concat(w.users, w.guests)).Draw(rt, "owner")
+	owner := rapid.SampledFrom(w.owners()).Draw(rt, "owner")
 	s := cart.SetStatuses{Status: cart.Status(rapid.IntRange(1, 4).Draw(rt, "status"))}
 	if s.Status == cart.Active {
 		s.Merge = rapid.Bool().Draw(rt, "merge")
@@ -294,7 +288,7 @@ func (w *world) compare(t *testing.T, rt *rapid.T, s cart.Service) {
 		rt.Fatal(err)
 	}
 	w.compareCarts(rt, "all carts", got, want)
-	for _, owner := range slices.Concat(w.users, w.guests) {
+	for _, owner := range w.owners() {
 		for _, status := range []cart.Status{cart.Active, cart.Locked} {
 			q := cart.BasketQuery{Owner: owner, Status: status}
 			got, err := s.Basket(t.Context(), q)
