@@ -119,24 +119,35 @@ func (w *world) changes(rt *rapid.T) []cart.ItemChange {
 }
 
 func (w *world) command(rt *rapid.T) cart.Command {
-	company := rapid.SampledFrom(w.companies).Draw(rt, "company")
-	owner := rapid.SampledFrom(w.owners()).Draw(rt, "owner")
-	id, line := w.id(rt), w.item(rt)
-	lease := rapid.SampledFrom([]int64{0, 0, 100, 200}).Draw(rt, "lease")
-	payment := rapid.SampledFrom([]string{"", "", "p1", "p2"}).Draw(rt, "payment")
-	return rapid.SampledFrom([]cart.Command{
-		cart.Upsert{CompanyID: company, Owner: owner},
-		cart.AddItem{CompanyID: company, Owner: owner, Item: line, Add: rapid.Bool().Draw(rt, "add"), Attributes: w.attributes(rt)},
-		cart.ChangeItems{CompanyID: company, Owner: owner, Changes: w.changes(rt), Attributes: w.attributes(rt)},
-		cart.ChangeItems{CartID: id, Changes: w.changes(rt), Attributes: w.attributes(rt)},
-		cart.PutItem{CartID: id, Item: line, Attributes: w.attributes(rt)},
-		cart.SetQuantity{CartID: id, ProductID: line.ProductID, Quantity: line.Quantity - 1},
-		cart.ChangeQuantity{CartID: id, ProductID: line.ProductID, By: line.Quantity - 2},
-		cart.RemoveItem{CartID: id, ProductID: line.ProductID},
-		cart.SetStatus{CartID: id, Status: cart.Locked, LockSeconds: lease, Reference: payment},
-		cart.SetStatus{CartID: id, Status: cart.CheckedOut, Reference: payment},
-		cart.SetStatus{CartID: id, Status: rapid.SampledFrom([]cart.Status{cart.Active, cart.Active, cart.Cancelled}).Draw(rt, "status")},
-	}).Draw(rt, "command")
+	company := func() int64 { return rapid.SampledFrom(w.companies).Draw(rt, "company") }
+	owner := func() cart.Owner { return rapid.SampledFrom(w.owners()).Draw(rt, "owner") }
+	payment := func() string { return rapid.SampledFrom([]string{"", "", "p1", "p2"}).Draw(rt, "payment") }
+	line := w.item(rt)
+	switch kind := rapid.IntRange(0, 10).Draw(rt, "kind"); kind {
+	case 0:
+		return cart.Upsert{CompanyID: company(), Owner: owner()}
+	case 1:
+		return cart.AddItem{CompanyID: company(), Owner: owner(), Item: line, Add: rapid.Bool().Draw(rt, "add"), Attributes: w.attributes(rt)}
+	case 2:
+		return cart.ChangeItems{CompanyID: company(), Owner: owner(), Changes: w.changes(rt), Attributes: w.attributes(rt)}
+	case 3:
+		return cart.ChangeItems{CartID: w.id(rt), Changes: w.changes(rt), Attributes: w.attributes(rt)}
+	case 4:
+		return cart.PutItem{CartID: w.id(rt), Item: line, Attributes: w.attributes(rt)}
+	case 5:
+		return cart.SetQuantity{CartID: w.id(rt), ProductID: line.ProductID, Quantity: line.Quantity - 1}
+	case 6:
+		return cart.ChangeQuantity{CartID: w.id(rt), ProductID: line.ProductID, By: line.Quantity - 2}
+	case 7:
+		return cart.RemoveItem{CartID: w.id(rt), ProductID: line.ProductID}
+	case 8:
+		lease := rapid.SampledFrom([]int64{0, 0, 100, 200}).Draw(rt, "lease")
+		return cart.SetStatus{CartID: w.id(rt), Status: cart.Locked, LockSeconds: lease, Reference: payment()}
+	case 9:
+		return cart.SetStatus{CartID: w.id(rt), Status: cart.CheckedOut, Reference: payment()}
+	default:
+		return cart.SetStatus{CartID: w.id(rt), Status: rapid.SampledFrom([]cart.Status{cart.Active, cart.Active, cart.Cancelled}).Draw(rt, "status")}
+	}
 }
 
 // joint draws a request on several carts.
