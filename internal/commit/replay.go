@@ -51,8 +51,12 @@ func replayed(e *entry, in *write, done *cart.Receipt) *cart.Cart {
 	if in.Command != nil && in.Command.Ref().ID == 0 {
 		owner = in.Command.Ref().Owner
 	}
-	if c := e.now; c != nil && (owner.IsNobody() || c.Owner() == owner) {
+	if c := e.current(); c != nil && (owner.IsNobody() || c.Owner() == owner) {
 		return c
 	}
-	return cart.Emptied(done, owner)
+	c := cart.Emptied(done, owner)
+	if done.At.IsZero() { // The batch has yet to store the receipt.
+		e.made = append(e.made, c)
+	}
+	return c
 }

@@ -281,7 +281,7 @@ func (p *plan) fault() string {
 	switch {
 	case strings.HasSuffix(p.Node, "Scan") && ours && p.Node != "Bitmap Heap Scan" && !strings.Contains(p.Condition, " = ") &&
 		!strings.HasPrefix(p.Condition, "(locked_until <= "): // which are few
-		return fmt.Sprintf("a %s reads all of %s", p.Node, p.Table)
+		return fmt.Sprintf("a %s with the condition %q reads all of %s", p.Node, p.Condition, p.Table)
 	case p.Node == "ModifyTable" && p.Table == "cart" && p.Operation != "Insert" && !p.Plans[0].keepsOrder():
 		return fmt.Sprintf("%s %s takes its rows from a %s", p.Operation, p.Table, p.Plans[0].Node)
 	}

@@ -173,7 +173,8 @@ func (s *Store) GuestCarts(ctx context.Context, cookie string, companyID int64, 
 }
 
 // overdueSQL reads all locks that have ended, by their index, before it sorts them by id: the planner might else go through
-// all carts in the order of their ids.
+// all carts in the order of their ids. It looks up the carts of each owner before it asks which are locked: the planner might
+// else go through all locks. OFFSET 0 keeps the parts apart.
 const overdueSQL = `
 	WITH due AS MATERIALIZED (
 		SELECT * FROM (
@@ -184,15 +185,16 @@ const overdueSQL = `
 	FROM due CROSS JOIN LATERAL (
 		SELECT array_agg(c.id ORDER BY c.id) AS ids, array_agg(c.version ORDER BY c.id) AS versions,
 		       bool_and(c.locked_until <= now()) AS ended
-		FROM cart c
-		WHERE c.id = ANY (ARRAY(
-			SELECT due.id
-			UNION
-			SELECT u.id FROM cart u WHERE due.user_id > 0 AND u.user_id = due.user_id
-			UNION
-			SELECT o.id FROM cart o
-			WHERE coalesce(due.user_id, 0) <= 0 AND o.cookie = due.cookie AND o.status IN (1, 2) AND coalesce(o.user_id, 0) <= 0))
-		AND c.status = 2 AND c.locked_until IS NOT NULL AND c.reference IS NOT DISTINCT FROM due.reference
+		FROM (
+			SELECT * FROM cart WHERE id = ANY (ARRAY(
+				SELECT due.id
+				UNION
+				SELECT u.id FROM cart u WHERE due.user_id > 0 AND u.user_id = due.user_id
+				UNION
+				SELECT o.id FROM cart o
+				WHERE coalesce(due.user_id, 0) <= 0 AND o.cookie = due.cookie AND o.status IN (1, 2) AND coalesce(o.user_id, 0) <= 0))
+			OFFSET 0) c
+		WHERE c.status = 2 AND c.locked_until IS NOT NULL AND c.reference IS NOT DISTINCT FROM due.reference
 		AND (c.reference IS NOT NULL OR c.locked_until = due.locked_until)) g
 	ORDER BY due.id`
 
